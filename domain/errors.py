@@ -6,6 +6,7 @@ of its own, and a Python program compares it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 
@@ -129,6 +130,14 @@ class NotPossible(GrokputerError):
     """A command that the present state does not allow, such as rating a run that has not ended."""
 
 
+class NotEnded(NotPossible):
+    """A run, or all runs of a session, that have not ended, so that they cannot be rated yet; ``runs`` are their ids in hex."""
+
+    def __init__(self, message: str, runs: Sequence[str]) -> None:
+        super().__init__(message, hint=Hint.END_RUN)
+        self.runs = tuple(runs)
+
+
 class NotFound(GrokputerError):
     """A name or id that the log does not have."""
 
@@ -163,6 +172,14 @@ class ChannelNotReady(GrokputerError):
 
 class BadText(GrokputerError, ValueError):
     """A text that is not valid Unicode, so that no file can hold it."""
+
+
+class BadPicture(GrokputerError, ValueError):
+    """A picture that cannot be read: no PNG, damaged or too large; the message says what is allowed."""
+
+
+class BadAudio(GrokputerError, ValueError):
+    """A recording that cannot be heard: no audio, damaged, too long or too large; the message says what is allowed."""
 
 
 class LogError(GrokputerError):

@@ -17,6 +17,7 @@ KEY_VARIABLES = {
     "model.endpoint": "OPENAI_API_KEY",
     "teacher.endpoint": "GROKPUTER_TEACHER_KEY",
     "judge.endpoint": "GROKPUTER_JUDGE_KEY",
+    "audio.endpoint": "GROKPUTER_AUDIO_KEY",
 }
 """The environment variable that each endpoint's key comes from."""
 
@@ -46,7 +47,7 @@ def complain_of_folders(value: str) -> str:
     return f"two folders are called {twice}; rename one of them" if twice else ""
 
 
-MODEL_ENDPOINT, TEACHER_ENDPOINT, JUDGE_ENDPOINT = (
+MODEL_ENDPOINT, TEACHER_ENDPOINT, JUDGE_ENDPOINT, AUDIO_ENDPOINT = (
     Form(
         re.compile(_URL),
         f"http:// or https:// with a host and a path alone; a key comes from {variable}, never from here",
@@ -103,10 +104,22 @@ BACKEND = Form(re.compile(_NAME, re.ASCII), "local, openai, or the name that a p
 
 REGISTRY = Form(re.compile(_NAME, re.ASCII), "local, or the name that a plug-in has for a registry")
 
+SCREEN_SIZE = Form(
+    re.compile(r"[1-9]\d{2,3}x[1-9]\d{2,3}", re.ASCII),
+    "width and height in pixels, each of 100 to 9999, as in 1024x768",
+)
+
 TASK_FOLDERS = Form(
     re.compile(r"[^,\x00-\x1f\x7f]+(,[^,\x00-\x1f\x7f]+)*"),
     "paths of folders with commas between them, as in my-tasks, ../more-tasks",
     complain_of_folders,
+)
+
+_HOST = r"([A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?"
+
+HOSTS = Form(
+    re.compile(rf"{_HOST}( *, *{_HOST})*", re.ASCII),
+    "hosts with commas between them, each with a port or for all its ports, as in example.org, cdn.example.net:8443",
 )
 
 _PRICE = r"[^\s,=]{1,200} *= *\d{1,9}(\.\d{1,6})? *: *\d{1,9}(\.\d{1,6})?"

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..vocabulary import Backend, PlanMode, Screenshots
-from .forms import BACKEND, CHAT_TEMPLATE, JUDGE_ENDPOINT, MODEL_ENDPOINT, REGISTRY, TASK_FOLDERS, TEACHER_ENDPOINT
+from .forms import (
+    BACKEND,
+    CHAT_TEMPLATE,
+    HOSTS,
+    JUDGE_ENDPOINT,
+    MODEL_ENDPOINT,
+    REGISTRY,
+    SCREEN_SIZE,
+    TASK_FOLDERS,
+    TEACHER_ENDPOINT,
+)
 from .setting import MEASURED, Group, setting
 
 INSTRUCTIONS = "run.instructions"
@@ -164,6 +174,21 @@ class EnvironmentSettings(Group):
         "Folders of tasks as plain files, with commas between them. Each is an environment under its own name. A path that "
         "is not absolute begins at the folder of the log.",
         form=TASK_FOLDERS,
+    )
+    allow_domains: str | None = setting(
+        None,
+        "Hosts, with commas between them, that a task in words on a page of the web may reach beside the host of its URL. A "
+        "name stands for its subdomains too.",
+        form=HOSTS,
+    )
+    desktop_size: str = setting(
+        "1024x768", "Size of the private screen of a desktop: its width and height in pixels.", form=SCREEN_SIZE
+    )
+    desktop_input: str = setting(
+        "own",
+        "Mouse and keyboard of a desktop. 'own': by the display's own means; any character can be typed. 'pyautogui': by "
+        "that package, which is not part of any extra, knows one display and types ASCII alone.",
+        choices=("own", "pyautogui"),
     )
 
 

@@ -1,88 +1,28 @@
 """A headless Chromium, driven over the DevTools protocol.
 
-The browser is started with ``--remote-debugging-pipe``: commands go through two inherited pipes and no port is opened.
-So no other user of the machine can control it, and it ends when this process ends, for whatever reason. Use one
-``Browser`` from one thread at a time.
+Its process is that of ``chromium.py``. Use one ``Browser`` from one thread at a time. It knows one page at a time and waits for
+each answer; pages that open dialogs, tabs and downloads are driven in ``web/``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import select
-import shutil
-import signal
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from ...domain.errors import EnvironmentUnavailable
-
-PROGRAMS = (
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-    "chrome",
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-    "/Applications/Chromium.app/Contents/MacOS/Chromium",
-)
-"""Where a browser is searched, in this order, when ``$GROKPUTER_BROWSER`` is not set."""
-
-FLAGS = (
-    "--headless",
-    "--remote-debugging-pipe",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-sync",
-    "--disable-extensions",
-    "--disable-component-update",
-    "--disable-background-networking",
-    "--disable-background-timer-throttling",
-    "--disable-renderer-backgrounding",
-    "--no-first-run",
-    "--no-default-browser-check",
-    "--renderer-process-limit=1",
-    "--mute-audio",
-)
+from .chromium import Chromium
+from .chromium import find_browser as find_browser
 
 TIMEOUT_S = 30.0
 """Time limit of one command, after which the browser counts as lost; chosen: pages answer within milliseconds."""
 
-# Chromium reads commands from descriptor 3 and answers on 4. The shell outlives it to remove the profile, even when
-# Python is killed. Chromium's children may still write there for a moment, and ``rm`` fails on a folder that fills while
-# it is emptied. So the shell ends the children and tries again.
-_LAUNCH = """
-profile=$1; shift
-"$@" 3<&0 4>&1 </dev/null >/dev/null
-trap '' TERM; kill -TERM 0
-for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-    rm -rf "$profile" 2>/dev/null && break
-    sleep 0.25
-done
-"""
-
 
 class PageError(Exception):
     """An expression evaluated in a page threw an error; the message is the page's own."""
-
-
-def find_browser() -> str:
-    """The path of the browser to start. Raises ``EnvironmentUnavailable`` when there is none."""
-    named = os.environ.get("GROKPUTER_BROWSER", "")
-    for program in (named,) if named else PROGRAMS:
-        if path := shutil.which(program):
-            return path
-    if named:
-        raise EnvironmentUnavailable(
-            f"GROKPUTER_BROWSER is {named!r}, which is not a program; set it to the path of a Chromium or Chrome"
-        )
-    raise EnvironmentUnavailable(
-        "no browser was found; install one (apt-get install chromium) or set GROKPUTER_BROWSER to a Chromium or Chrome"
-    )
 
 
 class Browser:
@@ -90,25 +30,11 @@ class Browser:
 
     def __init__(self) -> None:
         """Start the browser. Raises ``EnvironmentUnavailable`` when there is none or it does not start."""
-        self._program = find_browser()
         self._received, self._last_id = bytearray(), 0
         self._loaded: set[str] = set()  # sessions whose page has loaded since their last navigation
         self._is_up = False
-        self._profile = tempfile.mkdtemp(prefix="grokputer-browser-")
-        flags = [*FLAGS, f"--user-data-dir={self._profile}"]
-        if os.geteuid() == 0:
-            flags.append("--no-sandbox")  # Chromium refuses to sandbox for root.
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the browser
-        self._process = subprocess.Popen(
-            ["/bin/sh", "-c", _LAUNCH, "sh", self._profile, self._program, *flags],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._complaints,
-            start_new_session=True,
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._commands, self._answers = self._process.stdin, self._process.stdout
+        self._process = Chromium()
+        self._commands, self._answers = self._process.commands, self._process.answers
         try:
             self.version = str(self.call("Browser.getVersion")["product"])
             """Product and version, for instance ``HeadlessChrome/140.0.7339.80``."""
@@ -147,16 +73,7 @@ class Browser:
 
     def close(self) -> None:
         """End the browser and remove its profile. Idempotent."""
-        with contextlib.suppress(OSError):
-            self._commands.close()  # Chromium ends when its command pipe closes.
-        self._answers.close()
-        try:
-            self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-        shutil.rmtree(self._profile, ignore_errors=True)  # in case the shell was killed
-        self._complaints.close()
+        self._process.close()
 
     def _messages(self, awaited: str) -> Iterator[dict[str, Any]]:
         """The browser's messages, one at a time, until ``TIMEOUT_S`` from now. Ends only by raising."""
@@ -180,14 +97,7 @@ class Browser:
             self._received += chunk
 
     def _lost(self, why: str) -> EnvironmentUnavailable:
-        if self._is_up:
-            return EnvironmentUnavailable(f"lost the browser {self._program}: {why}; start the task again")
-        self._complaints.seek(0)
-        complaints = self._complaints.read().decode(errors="replace").split("\n")
-        reason = next((line.strip() for line in reversed(complaints) if line.strip()), "without output")
-        return EnvironmentUnavailable(
-            f"cannot start the browser {self._program}: {why} ({reason}); set GROKPUTER_BROWSER to another one"
-        )
+        return self._process.lost(why, is_up=self._is_up)
 
 
 class Tab:

@@ -4,6 +4,9 @@ CHAT = "chat"
 MINIWOB = "miniwob"
 SHELL = "shell"
 BFCL = "bfcl"
+WEB = "web"
+BROWSE = "browse"
+DESKTOP = "desktop"
 LONG = "long"
 
 OF_COMMANDS = (SHELL,)

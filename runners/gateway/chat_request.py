@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from ...adapters.serving.reply import loads
+from ...adapters.serving.reply import loads, refuse_constant
 from ...domain.errors import BadText, BadTools, GrokputerError
+from ...domain.page.media import IMAGE, write_mark
 from ...domain.page.messages import Message
 from ...domain.page.tools import Tool, check_messages, check_tools
 from ...domain.text import is_unicode
@@ -40,7 +41,7 @@ class ChatRequest:
     messages: tuple[Message, ...]
     """The conversation in words. A part that is no text stands as its kind in brackets, a picture with its mark or URL."""
     pictures: Mapping[str, str]
-    """The pictures in the messages, as ``data:`` URLs, by their marks."""
+    """The pictures in the messages, as ``data:`` URLs, by their SHA-256, which makes their marks."""
     tools: tuple[Tool, ...]
     is_stream: bool
     wants_usage: bool
@@ -55,25 +56,20 @@ class ChatRequest:
         found = (
             next((words for words in reversed(asked) if words.strip()), self.messages[-1]["content"]) or "(no words)"
         )
-        for mark in self.pictures:
-            found = found.replace(mark, "[image_url]")
+        for digest in self.pictures:
+            found = found.replace(write_mark(IMAGE, digest), "[image_url]")
         return found
 
 
 def read_object(body: bytes) -> dict[str, Any]:
     """The JSON object in the body. Raises ``BadRequest``."""
     try:
-        value = loads(body, parse_constant=_refuse_constant)
+        value = loads(body, parse_constant=refuse_constant)
     except (ValueError, RecursionError):
         raise BadRequest("the body is not JSON") from None
     if not isinstance(value, dict):
         raise BadRequest("the body is not a JSON object")
     return value
-
-
-def _refuse_constant(name: str) -> None:
-    """NaN and the infinities, which Python's JSON has and no other."""
-    raise ValueError(name)
 
 
 def read_chat_request(body: bytes) -> ChatRequest:
@@ -135,13 +131,13 @@ def _say_part(part: object, pictures: dict[str, str]) -> str:
     kind = part.get("type") or "part"
     shown = part.get(kind) if isinstance(kind, str) else None
     url = shown.get("url") if isinstance(shown, dict) else shown
-    if kind != "image_url" or not isinstance(url, str) or not is_unicode(url):
+    if kind != IMAGE or not isinstance(url, str) or not is_unicode(url):
         return f"[{kind}]"
     if url[:5].lower() != "data:":
         return f"[{kind} {url}]"  # named, and never fetched
-    mark = f"[{kind} {sha256(url.encode()).hexdigest()}]"
-    pictures[mark] = url
-    return mark
+    digest = sha256(url.encode()).hexdigest()
+    pictures[digest] = url
+    return write_mark(IMAGE, digest)
 
 
 def _checked(check: Any, value: object, field: str) -> Any:

@@ -13,12 +13,13 @@ from ...domain.aggregates.base import Aggregate, Context, derive_id
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import Hint, NotFound
 from ...domain.events import Capability
+from ...domain.page.media import IMAGE, write_mark
 from ...domain.page.tools import read_stored
 from ...domain.rules.routing import Route, route
 from ...domain.settings.settings import ROLES
 from ...domain.text import as_text
 from ...domain.vocabulary import Arm, FailureReason
-from ...projections.state.access import ACCESS_KEY
+from ...projections.state.open_runs import ACCESS_KEY
 from ..agent.abandoned import HELD_BY
 from ..environments.names import CHAT
 from ..use_cases.runs import BASE
@@ -236,9 +237,9 @@ def _take_step(desk: Desk, exchange: Exchange, reply: Reply, took_ms: int, holde
 def _prompt(desk: Desk, asked: ChatRequest) -> tuple[str, list[str]]:
     """The conversation in JSON, and the content keys of its pictures, which stand in it in place of their marks."""
     prompt, keys = json.dumps(asked.messages, ensure_ascii=False), list[str]()
-    for mark, picture in asked.pictures.items():
-        keys.append(desk.ledger.put_picture(picture))
-        prompt = prompt.replace(mark, f"[image_url {keys[-1]}]")
+    for digest, picture in asked.pictures.items():
+        keys.append(desk.ledger.put_picture(picture, digest))
+        prompt = prompt.replace(write_mark(IMAGE, digest), write_mark(IMAGE, keys[-1]))
     return prompt, keys
 
 

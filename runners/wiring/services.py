@@ -5,17 +5,18 @@ Each is created at first use, so a command that only reads the log loads no mode
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from ...domain.errors import ModelError, NotServed, UnknownAdapter
+from ...domain.errors import Hint, ModelError, NotServed, UnknownAdapter
 from ...domain.ports import Environment, Model, RoleModel, Teacher, TrainingLauncher, WeightRegistry
 from ...domain.settings.running import ModelSettings
 from ...domain.settings.settings import Policy
 from ...projections.state.state import State
 from ...projections.wording.sentences import say_names
+from ..environments.desktop.options import Options, read_size
 from ..store.ledger import Ledger
 from .availability import find_key_variable
 from .environments import locate_task, open_environment
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 def identify_base(base: Base) -> str:
     """The base's weights and quantization, which an adapter must match."""
     return base.identity()
+
+
+T = TypeVar("T")
 
 
 class Services:
@@ -55,6 +59,8 @@ class Services:
         self._of_roles: dict[tuple[str, str, str], RoleModel] = {}
         """The open models of roles, by role, endpoint and name."""
         self._base_label: str | None = None
+        self.display = ""
+        """A person's display, on which a desktop works in place of a private one; empty for none."""
 
     @property
     def store(self) -> WeightRegistry:
@@ -137,15 +143,25 @@ class Services:
             self._beside[key] = RemoteModel(endpoint, name, key_variable=find_key_variable(setting), **limits)
         return self._beside[key]
 
-    def environment(self, name: str) -> Environment:
-        """The named environment, started at first use. Raises ``EnvironmentUnavailable`` for an unknown name."""
+    def environment(self, name: str, *, is_headed: bool = False) -> Environment:
+        """The named environment, started at first use, then with its window where that is wanted.
+
+        Raises ``EnvironmentUnavailable`` for an unknown name.
+        """
         folders = self.task_folders
         opened = self._environments.get(name)
         if opened is None or opened[0] != folders.get(name):
             if opened is not None:  # the setting names another folder now
                 opened[1].close()
-            opened = self._environments[name] = folders.get(name), open_environment(name, folders)
+            environment = open_environment(name, folders, self._desktop, is_headed=is_headed)
+            opened = self._environments[name] = folders.get(name), environment
         return opened[1]
+
+    @property
+    def _desktop(self) -> Options:
+        """The options of a desktop."""
+        chosen = self.state.policy.environment
+        return Options(read_size(chosen.desktop_size), chosen.desktop_input, self.display)
 
     @property
     def task_folders(self) -> dict[str, Path]:
@@ -230,6 +246,13 @@ class Services:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def require_adapter(name: str, known: Mapping[str, T], where: str = "") -> T:
+    """What is known of the adapter. Raises ``UnknownAdapter``, with ``where`` before its line."""
+    if name not in known:
+        raise UnknownAdapter(where + unknown_adapter(name, known), hint=Hint.SEE_ADAPTERS)
+    return known[name]
 
 
 def unknown_adapter(name: str, known: Iterable[str]) -> str:

@@ -31,6 +31,7 @@ FIELDS = {
     "session": "session",
     "role": "role",
     "adapter": "adapter",
+    "url": "url",
 }
 """The fields of a line, and the request's names of them."""
 

@@ -21,8 +21,7 @@ from ....projections.wording.steps import describe_finding, describe_plan, descr
 from ...explain.run_filter import RunFilter, read_stars, read_time
 from ...explain.run_list import list_runs as find_runs
 from ...explain.run_story import Story, tell_run, token_counts
-from ...store.states import load_state
-from ...use_cases.lookups import find_run, require_role
+from ...use_cases.lookups import adapter_names, find_run, require_role
 from ..site.visit import View, Visit
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def list_runs(visit: Visit) -> View:
             "choices": {
                 "role": list(ROLES),
                 "arm": [str(arm) for arm in Arm],
-                "adapter": ["base", *load_state(log).registry.adapters],
+                "adapter": ["base", *adapter_names(log)],
                 "issue": list(ISSUES),
             },
         },

@@ -60,7 +60,7 @@ def test_a_missing_browser_is_one_line_that_says_what_to_do(monkeypatch: pytest.
     with pytest.raises(EnvironmentUnavailable, match=r"^GROKPUTER_BROWSER is '/nowhere/chromium'[^\n]*$"):
         Browser()
     monkeypatch.delenv("GROKPUTER_BROWSER")
-    monkeypatch.setattr("grokputer.runners.environments.browser.PROGRAMS", ("no-such-browser",))
+    monkeypatch.setattr("grokputer.runners.environments.chromium.PROGRAMS", ("no-such-browser",))
     with pytest.raises(EnvironmentUnavailable, match=r"^no browser was found; install one \(apt-get install[^\n]*$"):
         Browser()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 
 import pytest
@@ -120,7 +118,7 @@ def test_a_lost_browser_is_said_and_the_next_episode_starts_another() -> None:
     with MiniWob() as computer:
         computer.reset("click-test-2", seed=0)
         assert computer._tabs._browser is not None
-        os.killpg(computer._tabs._browser._process.pid, signal.SIGKILL)
+        computer._tabs._browser._process.kill()
         with pytest.raises(EnvironmentUnavailable, match=r"^lost the browser [^\n]*; start the task again$"):
             computer.act("CLICKbutton:ONE[1]")
         assert demonstrated(computer, "click-test-2", seed=0).reward == 1

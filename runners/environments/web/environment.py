@@ -1,0 +1,126 @@
+"""The environments of web pages: tasks that are checked at their end, and any page with a task in words.
+
+Each episode has a profile of its own in a browser that is started once. An episode ends with the action that does the task, or
+with ``DONE``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+from ....domain.errors import EnvironmentUnavailable, UnknownTask
+from ....domain.events import Capability
+from ....domain.page.messages import Page
+from ....domain.ports import Environment, Script
+from .browser.browsing import Browsing
+from .browser.connection import CommandFailed, NoAnswer
+from .episode import Episode
+from .instance import Instance, Tasks, follow
+from .words import AnyPage
+
+
+class Web(Environment):
+    """The ``Environment`` of tasks on pages that are checked at their end. The browser starts with the first episode."""
+
+    def __init__(self, tasks: Tasks, *, is_headed: bool = False) -> None:
+        self._tasks = tasks
+        self._browsing = Browsing(is_headed=is_headed)
+        self._seat = 0
+        self._episode: Episode | None = None
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """It verifies and repeats; scripts do the tasks that have a solution written down."""
+        return frozenset({Capability.VERIFIES, Capability.SEEDS, Capability.DEMONSTRATIONS})
+
+    def tasks(self) -> Sequence[str]:
+        """The names of all tasks, sorted."""
+        return self._tasks.names()
+
+    def check_task(self, task: str) -> None:
+        """Raises ``UnknownTask``, naming the tasks that are close to it; ``EnvironmentUnavailable`` for one with mistakes."""
+        self._tasks.has_solution(task)
+
+    def reset(self, task: str, seed: int) -> Page:
+        """Open the task's page in a new profile. Raises ``UnknownTask``; ``EnvironmentUnavailable`` where it does not open."""
+        return self._begin(self._tasks.make(task, seed, self._seat))
+
+    def _begin(self, instance: Instance) -> Page:
+        visit = self._browsing.visit(self._seat, instance.allowed, instance.files)
+        self._episode = Episode(instance, visit)
+        with _Ending(self):
+            return self._episode.begin()
+
+    def act(self, action: str) -> Page:
+        """Carry out one action; the page's ``error`` says why one that cannot be read or done changed nothing.
+
+        Raises ``EnvironmentUnavailable`` where the page crashed or does not answer; the episode is then over.
+        """
+        if self._episode is None:
+            raise EnvironmentUnavailable("no episode is running; start one with reset(task, seed)")
+        with _Ending(self):
+            return self._episode.act(action)
+
+    def demonstrate(self, task: str) -> Script:
+        """The solution, move by move. Raises ``UnknownTask`` for a task without one."""
+        if not self._tasks.has_solution(task):
+            raise UnknownTask(f"there is no demonstration of {task!r}: it has no solution")
+
+        def decide(page: Page, history: Sequence[str]) -> str:
+            assert self._episode is not None
+            return follow(self._episode.instance.solution, page, len(history))
+
+        return decide
+
+    def beside(self, seat: int) -> Web:
+        """An environment for a parallel episode in the same browser; see ``Environment.beside``."""
+        other = type(self)(self._tasks)
+        other._browsing, other._seat = self._browsing, seat
+        return other
+
+    def end(self) -> None:
+        """End the episode and its profile."""
+        self._episode = None
+        self._browsing.leave(self._seat)
+
+    def close(self) -> None:
+        """End the browser, with all profiles. The next reset starts a new one."""
+        self._episode = None
+        self._browsing.close()
+        self._tasks.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Ending:
+    """Ends the episode where the block is left by an error, and makes one line of what the browser said."""
+
+    def __init__(self, environment: Web) -> None:
+        self._environment = environment
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
+        self._environment.end()
+        if isinstance(error, (CommandFailed, NoAnswer)):
+            raise EnvironmentUnavailable(f"the browser cannot go on: {error}; start the task again") from error
+
+
+class Browse(Web):
+    """The ``Environment`` of any page of the web with a task in words. People judge what was done."""
+
+    def __init__(self, tasks: Tasks | None = None, *, is_headed: bool = False) -> None:
+        super().__init__(tasks or AnyPage(), is_headed=is_headed)
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """None: only people can say whether the words were followed, and the page is another one tomorrow."""
+        return frozenset()

@@ -1,0 +1,1 @@
+"""What the agent does to a page, as real input."""

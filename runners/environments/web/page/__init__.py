@@ -1,0 +1,1 @@
+"""From what the browser shows to the lines of a page."""
