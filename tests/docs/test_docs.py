@@ -27,6 +27,7 @@ NOT_RUN = {
     ". .venv/bin/activate": "changes the reader's shell alone",
     "pytest ": "would run these tests again",
     "pip install ": "needs the network",
+    "sudo apt-get ": "needs the network and root",
     "python -m build ": "builds the wheel; scripts/check_wheel.sh does it",
     "python scripts/picture.py": "plays a training and a canary, which takes minutes",
     "python scripts/reference.py": "would write to the checkout; test_reference.py runs it with --check",
