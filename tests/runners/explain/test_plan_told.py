@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from command_line import output
 from desks import CAT, PLAN, RIGHT, TEA, Desk, Told
-from gateways import make_key, serving
+from gateways import serving
 from page_forms import ask, cookie_of
 
 from grokputer.domain.aggregates.run import TaskRun
@@ -55,7 +55,7 @@ def test_the_page_of_a_run_tells_its_plan_in_sentences(tmp_path: Path, run: Task
     assert [step["purpose"] for step in shown["steps"]][1:4] == ["for goal 1", "for goal 1", "for goal 2"]
     assert shown["steps"][3]["answer"] == CAT
     with serving(db, with_api=False) as gateway:
-        signed_in = {"cookie": cookie_of(gateway, make_key(db))}
+        signed_in = {"cookie": cookie_of(gateway, gateway.key)}
         page = ask(gateway, "GET", f"/runs/{run.id.hex}", signed_in).text
         assert all(sentence in page for sentence in SENTENCES) and "check of goal 2" in page
         assert "The right plan, one goal a line" in ask(gateway, "GET", f"/rate/{run.id.hex}", signed_in).text
