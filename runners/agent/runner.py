@@ -198,10 +198,10 @@ class TaskRunner:
 
         Raises ``NotPossible`` where the instructions of a role were erased.
         """
-        capabilities, is_planned = environment.capabilities, _is_planned(task, environment, state.policy)
-        routes, alone = self._leave_unserved(_routes(task, state, pinned, id, is_planned=is_planned))
+        capabilities, has_plan = environment.capabilities, is_planned(task, environment, state.policy)
+        routes, alone = self._leave_unserved(_routes(task, state, pinned, id, is_planned=has_plan))
         run, own, recorded = TaskRun(id), routes[task.role], _recorded(task.role, routes, state, alone)
-        recorded |= {key: state.policy.get(key, task.role) for key in (PLAN_SETTINGS if is_planned else ())}
+        recorded |= {key: state.policy.get(key, task.role) for key in (PLAN_SETTINGS if has_plan else ())}
         preface = make_preface(self.ledger.get_content, recorded, routes, task.earlier)
         others: list[Assignment] = [
             {"role": role, "arm": chosen.arm, "adapter": chosen.adapter, "rollout": chosen.rollout}
@@ -308,7 +308,7 @@ class TaskRunner:
         return self.ledger.put(as_text(error), what) if error else ""
 
 
-def _is_planned(task: Task, environment: Environment, policy: Policy) -> bool:
+def is_planned(task: Task, environment: Environment, policy: Policy) -> bool:
     """Whether the run makes plans: its role has one that plans, the setting allows it, and the task is long."""
     is_question = Capability.QUESTION in environment.capabilities
     is_long = task.role in PLANS and not is_question and environment.is_long(task.task)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from random import randrange
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from uuid import UUID
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotPossible
 from ...domain.events import Capability, TaskAnswered, TaskFailed
-from ...domain.rules.roles import roles_in
+from ...domain.rules.roles import PLANS, roles_in
 from ...domain.rules.routing import Route
 from ...domain.vocabulary import Arm, CorrectionSource, FailureReason
 from ..agent.abandoned import end_abandoned
@@ -151,7 +151,7 @@ def run_task(
     for a role or moment that is not there, ``NotPossible``, ``UnknownTask``, ``UnknownAdapter``,
     ``EnvironmentUnavailable`` and ``ModelError``.
     """
-    from ..agent.runner import Task, TaskRunner
+    from ..agent.runner import Task, TaskRunner, is_planned
 
     require_role(request.role)
     state, ended = end_lost_runs(ledger)
@@ -177,7 +177,10 @@ def run_task(
         services.state = process_new_events(ledger, services.state)
     earlier = _remember(ledger, request, plan.environment, environment, services.state)
     task = Task(plan.environment, plan.task, plan.seed, request.role, request.session, earlier)
-    run = runner.run(task, environment, services.state, pinned=plan.pinned)
+    pinned = plan.pinned
+    if pinned is not None and pinned.role == PLANS.get(task.role) and not is_planned(task, environment, state.policy):
+        pinned = replace(pinned, role=task.role)
+    run = runner.run(task, environment, services.state, pinned=pinned)
     process_new_events(ledger)
     return TaskResult(outcome_of(ledger, run), lost)
 
@@ -228,7 +231,7 @@ def _choose_route(ledger: Ledger, state: State, request: TaskRequest, then: int 
     if request.adapter == BASE:
         return state, Route(Arm.PINNED, None, None)
     own_role = require_adapter(request.adapter, state.registry.adapters).role
-    role = own_role if own_role in roles_in(request.role) else request.role
+    role = own_role if own_role in roles_in(request.role, is_planned=True) else request.role
     return state, Route(Arm.PINNED, request.adapter, None, role)
 
 

@@ -50,6 +50,7 @@ NOT_RUN = {
     "grokputer run page-tasks/": "needs a site; test_own_page_tasks.py has one",
     "grokputer tasks check page-tasks": "needs a site; test_own_page_tasks.py has one",
     "grokputer run shell/": "loads a model; test_tasks.py does it with another one",
+    "grokputer run long/": "loads a model; test_plans.py plays planned tasks with another one",
     "grokputer run my-tasks/": "loads a model; test_tasks.py does it with another one",
     "grokputer correct 3f2a --demonstrate": "starts a browser; the pages in REAL_RUNS do it",
     "grokputer correct 3f2a --retry": "starts a browser and loads a model; test_retries.py does it",
