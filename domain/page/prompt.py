@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from .action import BROWSER_VERBS, COMMAND_VERBS, DESKTOP_VERBS, VERBS
 from .messages import Message, Page
+from .plan import Goal
 
 INSTRUCTIONS = (
     "You operate a web page. You are shown the task, the page as one numbered line per element, and what you did so far. "
@@ -52,28 +53,72 @@ _INSTRUCTIONS = {
     DESKTOP_VERBS: DESKTOP_INSTRUCTIONS,
 }
 
+GOAL_INSTRUCTIONS = (
+    "The task is long. Work on the goal after 'now:' alone, and answer DONE when that goal is reached; "
+    "this does not end the task."
+)
+"""Follows the instructions where the run has a plan."""
+
+PLAN_INSTRUCTIONS = (
+    "You plan a task for somebody who carries it out step by step. You are shown the task, and the page as one numbered line "
+    "per element. Answer with the goals that lead to it, at most eight, in their order, one a line and nothing else. After a "
+    "goal write => and what will be seen once it is reached: a part of a page line without its number, as in save it as "
+    "letter.txt => window:letter.txt; or no and what will be gone, as in delete notes.txt => no file:notes.txt. Leave => out "
+    "where the page will not show it."
+)
+
+CHECK_INSTRUCTIONS = (
+    "You check whether a goal is reached. You are shown the task, the page as one numbered line per element, what was done for "
+    "the goal, and the goal after 'now:'. Answer yes or no and nothing else."
+)
+
+FINISH = "finish with DONE, because all goals are reached"
+"""The goal after the last one."""
+
+ENDINGS = ("do: ", "plan: ", "reached: ")
+"""The last lines of prompts with a page: they ask for an action, a plan or a check."""
+
 HISTORY = 6
 """Number of the latest actions in a prompt; chosen: the longest base task needs five."""
 LONGEST_ACTION = 300
 """Most characters of a past action in a prompt, so that an overlong answer does not displace the page; chosen."""
 
 
-def observe(page: Page, history: Sequence[str], before: Sequence[Message] = ()) -> list[Message]:
+def observe(page: Page, history: Sequence[str], before: Sequence[Message] = (), now: str = "") -> list[Message]:
     """The messages that ask for the next action; ``before`` are the role's instructions and the turns so far.
 
-    The task stands before the page, as context for every line, and again at the end, next to the answer. Instructions
-    stand before the program's own in one system message, because many templates take only one. The embedded model's chat
-    template omits the system message.
+    The task stands before the page, as context for every line, and again at the end, next to the answer. Where the run has a
+    plan, the goal ``now`` stands there in its place, and ``history`` has the actions for this goal: so a part of a long task is
+    asked for as a short task is. Instructions stand before the program's own in one system message, because many templates
+    take only one. The embedded model's chat template omits the system message.
     """
     if page.is_question:
         return [*before, {"role": "user", "content": page.task}]
-    lines = [f"task: {page.task}", *page.lines, *(f"did: {action[:LONGEST_ACTION]}" for action in history[-HISTORY:])]
-    if page.error:
-        lines.append(f"error: {page.error}")
-    lines.append(f"task: {page.task}\ndo: ")
+    asked = f"now: {now}" if now else f"task: {page.task}"
     own = _INSTRUCTIONS[page.verbs]
+    return _ask(_lines(page, history), f"{asked}\ndo: ", f"{own} {GOAL_INSTRUCTIONS}" if now else own, before)
+
+
+def ask_for_plan(page: Page, reached: Sequence[Goal] = (), before: Sequence[Message] = ()) -> list[Message]:
+    """The messages that ask for a plan from this page on; ``reached`` are the goals of earlier plans that were reached."""
+    lines = [f"task: {page.task}", *page.lines, *(f"reached: {goal.words}" for goal in reached[-HISTORY:])]
+    return _ask(lines, f"task: {page.task}\nplan: ", PLAN_INSTRUCTIONS, before)
+
+
+def ask_for_check(page: Page, history: Sequence[str], goal: str, before: Sequence[Message] = ()) -> list[Message]:
+    """The messages that ask whether the goal is reached; ``history`` has the actions for it."""
+    return _ask(_lines(page, history), f"now: {goal}\nreached: ", CHECK_INSTRUCTIONS, before)
+
+
+def _lines(page: Page, history: Sequence[str]) -> list[str]:
+    """The task, the page, the latest actions, and why the last one failed."""
+    lines = [f"task: {page.task}", *page.lines, *(f"did: {action[:LONGEST_ACTION]}" for action in history[-HISTORY:])]
+    return [*lines, f"error: {page.error}"] if page.error else lines
+
+
+def _ask(lines: Sequence[str], ending: str, own: str, before: Sequence[Message]) -> list[Message]:
     instructions = [message["content"] for message in before if message["role"] == "system"]
     return [
         {"role": "system", "content": "\n\n".join([*instructions, own])},
-        {"role": "user", "content": "\n".join(lines)},
+        {"role": "user", "content": "\n".join([*lines, ending])},
     ]

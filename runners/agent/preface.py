@@ -17,6 +17,7 @@ from ...domain.errors import NotPossible
 from ...domain.events import TaskStarted
 from ...domain.events.base import KEY
 from ...domain.page.messages import Message
+from ...domain.rules.coordination import recorded_bounds
 from ...domain.rules.roles import roles_in
 from ...domain.settings.running import INSTRUCTIONS
 
@@ -63,7 +64,12 @@ def recorded_preface(log: Log, run: TaskRun) -> Preface:
         before: list[Message] = json.loads(prompt)[:-1]
         return {started.role: before} if before else {}
     erased = f"the instructions of run {run.id.hex} were erased; the run cannot be tried again"
-    return make_preface(log.get_content, started.policy, roles_in(started.role), erased=erased)
+    return make_preface(log.get_content, started.policy, roles_of(started), erased=erased)
+
+
+def roles_of(started: TaskStarted) -> tuple[str, ...]:
+    """The roles that may make a step in the run, its own first."""
+    return roles_in(started.role, is_planned=recorded_bounds(started.policy) is not None)
 
 
 def earlier_turns(log: Log, session: str, role: str, environment: str, limit: int) -> tuple[Message, ...]:

@@ -20,11 +20,11 @@ from ...domain.aggregates.run import LARGEST_SEED
 from ...domain.page.messages import Page
 from ...domain.page.prompt import observe
 from ...domain.ports import Environment, Teacher
-from ...domain.rules.roles import roles_in
+from ...domain.rules.coordination import recorded_bounds
 from ...domain.settings.recipe import LARGEST_HELD_OUT_SHARE
 from ...domain.text import is_unicode
 from ..agent.episode import is_success, play
-from ..agent.preface import make_preface
+from ..agent.preface import make_preface, roles_of
 from ..feedback.corrections import TEACHER_TOKENS, ask_teacher
 from ..store.ledger import Ledger
 
@@ -104,18 +104,21 @@ def _other_seeds(ledger: Ledger, run: PastRun, environment: Environment, teacher
     examples: list[Example] = []
     successes = 0
     max_steps = int(run.started.policy.get("run.max_steps", 12))
-    preface = make_preface(ledger.get_content, run.started.policy, roles_in(run.started.role))
+    preface = make_preface(ledger.get_content, run.started.policy, roles_of(run.started))
+    bounds = recorded_bounds(run.started.policy)
     for seed in _seeds(run, count * ATTEMPTS):
         if successes == count:
             break
         actor = ask_teacher(teacher, seed=seed)
         page = environment.reset(run.started.task, seed)
-        steps = list(play(environment, page, actor, max_steps, run.started.role, preface))
+        steps = list(play(environment, page, actor, max_steps, run.started.role, preface, bounds))
         if steps and is_success(steps[-1].page):
             successes += 1
             instance = _instance(run, seed)
             examples += [
-                _example(run, instance, step.messages, step.answer, number) for number, step in enumerate(steps)
+                _example(run, instance, step.messages, step.answer, number)
+                for number, step in enumerate(steps)
+                if bounds is None or step.role == run.started.role
             ]
     return examples
 

@@ -10,11 +10,15 @@ from uuid import UUID
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import GrokputerError, Hint, NotPossible
 from ...domain.events import CorrectionWithdrawn
+from ...domain.rules.coordination import recorded_bounds
 from ...domain.rules.imported import RECORDED
 from ...domain.rules.rating import LONGEST_CORRECTION
 from ...domain.vocabulary import CorrectionSource
 from ...projections.wording.sentences import short_id
-from ..feedback.corrections import BadCorrection, correct_by_demonstration, correct_by_hand
+from ..agent.again import ask_again
+from ..agent.runner import TaskRunner
+from ..feedback.corrections import RETRY_TEMPERATURE, BadCorrection, correct_by_demonstration, correct_by_hand
+from ..feedback.plans import ATTEMPTS, correct_plan, find_plan
 from ..feedback.ratings import require_ended
 from ..improvement.process_manager import process_new_events
 from ..lessons.retries import RetryPolicy, correct_by_retries
@@ -48,6 +52,16 @@ class Actions:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """The right plan, a goal a line, in place of that in step ``step``, by default the run's first. The roles carry it out
+    themselves, or the actions do."""
+
+    text: str
+    step: int | None = None
+    actions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Demonstration:
     """The scripted demonstration of the task, from step ``first`` on."""
 
@@ -61,7 +75,7 @@ class Retries:
     attempts: int
 
 
-Way = Answer | Actions | Demonstration | Retries
+Way = Answer | Actions | Plan | Demonstration | Retries
 """The method of a correction."""
 
 
@@ -169,9 +183,24 @@ def _carry_out(ledger: Ledger, run: TaskRun, way: Way, services: Services, actor
     assert place is not None  # other tasks are of environments of this program
     if isinstance(way, Actions):
         return correct_by_hand(ledger, run, place, way.actions, actor, first=way.first)
+    if isinstance(way, Plan):
+        return _follow_plan(ledger, run, way, services, place, actor)
     if isinstance(way, Demonstration):
         return correct_by_demonstration(ledger, run, place, actor, first=way.first)
     return _retry(ledger, run, way, services, place, actor)
+
+
+def _follow_plan(
+    ledger: Ledger, run: TaskRun, way: Plan, services: Services, place: Environment, actor: str
+) -> TaskRun:
+    """Try the plan, with the person's actions or by the run's own roles."""
+    step = find_plan(run, way.step)
+    if way.actions:
+        return correct_by_hand(ledger, run, place, [way.text, *way.actions], actor, first=step)
+    runner = TaskRunner(ledger, services.model, services.prepare, services.base_label, actor, beside=services.beside)
+    policy = services.state.policy
+    tries = (ask_again(runner, run, policy, RETRY_TEMPERATURE if number else 0.0, number) for number in range(ATTEMPTS))
+    return correct_plan(ledger, run, place, way.text, step, tries, actor)
 
 
 def _retry(
@@ -180,5 +209,16 @@ def _retry(
     assert run.started is not None
     services.prepare(run.started.adapter)
     training = services.state.policy.training(run.started.role)
-    sampling = RetryPolicy(run.started.adapter, way.attempts, training.retry_temperature, training.retry_exploration)
-    return next(correct_by_retries(ledger, [(run, 1)], place, services.model, sampling, actor), None)
+    others = {assigned["role"]: assigned["adapter"] for assigned in run.started.others}
+    for adapter in others.values() if recorded_bounds(run.started.policy) else ():
+        services.prepare(adapter)
+    sampling = RetryPolicy(
+        run.started.adapter,
+        way.attempts,
+        training.retry_temperature,
+        training.retry_exploration,
+        run.started.role,
+        others,
+    )
+    beside = services.beside
+    return next(correct_by_retries(ledger, [(run, 1)], place, services.model, sampling, actor, beside=beside), None)

@@ -163,7 +163,14 @@ def run_task(
     environment = services.environment(plan.environment, is_headed=request.is_headed)
     environment.check_task(plan.task)  # before a model is loaded
     runner = TaskRunner(
-        ledger, services.model, services.prepare, services.base_label, actor, progress.on_step, progress.on_text
+        ledger,
+        services.model,
+        services.prepare,
+        services.base_label,
+        actor,
+        progress.on_step,
+        progress.on_text,
+        services.beside,
     )
     progress.on_start(plan)
     if plan.as_of is None:  # loading takes time, and the traffic may change meanwhile
