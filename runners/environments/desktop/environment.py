@@ -13,8 +13,10 @@ from contextlib import suppress
 
 from ....domain.errors import EnvironmentUnavailable
 from ....domain.events import Capability
-from ....domain.page.messages import Page
+from ....domain.page.messages import Box, Page
+from ....domain.page.words import Word
 from ....domain.ports import Environment, Script
+from ..senses.reader import Reader
 from .episode import Episode
 from .machine import Machine
 from .tasks.families import OWN
@@ -67,13 +69,29 @@ class Desktop(Environment):
 
     def act(self, action: str) -> Page:
         """Carry out one action; the page's ``error`` says why one that cannot be read or done changed nothing."""
-        if self._episode is None:
-            raise EnvironmentUnavailable("no episode is running; start one with reset(task, seed)")
         try:
-            return self._episode.act(action)
+            return self._playing().act(action)
         except EnvironmentUnavailable:
             self._give_up()
             raise
+
+    def is_readable(self) -> bool:
+        """Its pages are pictures of the active window."""
+        return True
+
+    def words(self) -> Sequence[Word]:
+        """The words on the picture of the active window, with what is open over it. Needs the extra ``read``."""
+        page = self._playing().page
+        return () if page.picture is None else self._shared.reader().read(page.picture)
+
+    def see(self, lines: Sequence[str], boxes: Sequence[Box | None]) -> Page:
+        """The page with lines that were read; a press goes to their places while the windows stay where they are."""
+        return self._playing().see(lines, boxes)
+
+    def _playing(self) -> Episode:
+        if self._episode is None:
+            raise EnvironmentUnavailable("no episode is running; start one with reset(task, seed)")
+        return self._episode
 
     def demonstrate(self, task: str) -> Script:
         """The scripted demonstration, step by step. Raises ``UnknownTask``."""
@@ -106,6 +124,7 @@ class _Shared:
         self._all: list[Machine] = []
         self._free: list[Machine] = []
         self._instances: OrderedDict[tuple[str, str], Instance] = OrderedDict()
+        self._reader: Reader | None = None
 
     def take(self) -> Machine:
         """A desktop that nothing uses."""
@@ -137,6 +156,12 @@ class _Shared:
             self._all.remove(machine)
         with suppress(EnvironmentUnavailable):
             machine.close()
+
+    def reader(self) -> Reader:
+        """The reader of pictures, which remembers what it read."""
+        if self._reader is None:
+            self._reader = Reader()
+        return self._reader
 
     def remember(self, task: str, instance: Instance) -> None:
         """Keep the demonstration of what is played, by the words in which it is asked for."""
