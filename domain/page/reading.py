@@ -86,7 +86,13 @@ def read_lines(answer: str, words: Iterable[Word]) -> Layout | None:
 def tree_lines(page: Page) -> tuple[str, ...]:
     """The page's lines that lie on its picture, numbered from 1: what a reading of the picture should say."""
     shown = [line for line, box in zip(page.lines, page.boxes, strict=False) if box is not None]
-    return tuple(f"{_LAST_NUMBER.sub('', line)}[{number}]" for number, line in enumerate(shown, 1))
+    return number_lines(shown)
+
+
+def number_lines(lines: Iterable[str]) -> tuple[str, ...]:
+    """The lines that are not empty, numbered from 1 in place of the numbers that they have."""
+    bare = [_LAST_NUMBER.sub("", line.strip()) for line in lines if line.strip()]
+    return tuple(f"{line}[{number}]" for number, line in enumerate(bare, 1))
 
 
 def read_value(answer: str) -> str:

@@ -266,5 +266,5 @@ def outcome_of(log: Log, run: TaskRun) -> RunOutcome:
         completion_tokens=completion_tokens,
         stars=run.ratings[-1].stars if run.ratings else None,
         fault=run.ratings[-1].fault if run.ratings else None,
-        corrected_by=CorrectionSource(run.corrections[-1].source) if run.corrections else None,
+        corrected_by=next((CorrectionSource(each.source) for each in reversed(run.corrections) if each.steps), None),
     )

@@ -57,7 +57,9 @@ class Pane(Environment):
     def act(self, action: str) -> Page:
         if action == "DONE":
             return replace(self._page, is_done=True, reward=-1.0)
-        named = [place for line, place in zip(self._page.lines, self._page.boxes, strict=True) if action == f"CLICK{line}"]
+        named = [
+            place for line, place in zip(self._page.lines, self._page.boxes, strict=True) if action == f"CLICK{line}"
+        ]
         self.pressed += named
         if not named or named[0] is None:
             return replace(self._page, error=f"cannot do {action}")

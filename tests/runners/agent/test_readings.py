@@ -13,14 +13,17 @@ from panes import READ, TREE, WORDS, Pane
 
 from grokputer.adapters.data.dataset import build_dataset
 from grokputer.domain.aggregates.run import TaskRun
+from grokputer.domain.errors import GrokputerError
 from grokputer.domain.events import TaskFailed, TaskSucceeded
 from grokputer.domain.page.messages import Box
 from grokputer.domain.page.words import Word
 from grokputer.domain.ports import RoleModel
 from grokputer.domain.settings.recipe import Recipe
 from grokputer.runners.agent.runner import Task, TaskRunner
+from grokputer.runners.feedback.doubts import propose_issues
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.use_cases.corrections import Answer, correct
 from story import change
 
 TASK = Task("pane", "save")
@@ -120,3 +123,32 @@ def test_the_picture_of_a_reading_is_kept_where_only_those_are(ledger: Ledger) -
     reading, act = play(ledger, [PRESS_SAVE], Pane()).steps
     assert reading.screen is not None and reading.screen["picture"] is not None
     assert act.screen is not None and act.screen["picture"] is None
+
+
+def test_the_issue_of_a_doubtful_word_is_proposed_where_an_act_used_it_and_recorded_by_nothing(ledger: Ledger) -> None:
+    policy = process_new_events(ledger).policy
+    sure = play(ledger, [f"CLICK{READ[2]}", "DONE"], Pane())
+    doubtful = play(ledger, [PRESS_SAVE], Pane())
+    alike = play(ledger, ["CLICKtext:A1lI8[1]", "DONE"], Pane([Word("A1lI8", 1.0, Box(5, 4, 40, 12))]))
+    proposed = [propose_issues(ledger, run, policy) for run in (sure, doubtful, alike)]
+    assert proposed == [(), ("ocr_confidence_low",), ("ocr_confidence_low",)]
+    assert not doubtful.ratings
+
+
+def test_a_persons_lines_correct_one_reading_and_the_others_keep_those_of_the_tree(ledger: Ledger) -> None:
+    run = play(ledger, [PRESS_SAVE], Pane())
+    given = correct(ledger, run.id, Answer("window:Draft\nbutton:Save\n\nbutton:Quit[9]", 1), actor="ada")
+    assert (given.source, given.steps, given.is_new) == ("human", 0, True)
+    assert not correct(ledger, run.id, Answer("window:Draft\nbutton:Save\nbutton:Quit", 1), actor="ada").is_new
+    events = [event for _, event in ledger.read()]
+    [example] = build_dataset(events, ledger.get_content, "ocr", 4, Recipe()).examples
+    assert (example.source, example.completion) == ("correction", "window:Draft[1]\nbutton:Save[2]\nbutton:Quit[3]")
+
+
+@pytest.mark.parametrize(
+    ("step", "lines", "words"), [(1, "I see a draft", "no lines of a screen"), (2, "button:Ok", "page")]
+)
+def test_what_is_no_reading_is_refused_in_one_line(ledger: Ledger, step: int, lines: str, words: str) -> None:
+    run = play(ledger, [PRESS_SAVE], Pane())
+    with pytest.raises(GrokputerError, match=words):
+        correct(ledger, run.id, Answer(lines, step), actor="ada")
