@@ -88,6 +88,8 @@ FLOORS = {
 MOST_MODULES = 15
 
 PARTS = {
+    "Web",
+    "Browse",
     "LocalModel",
     "RemoteModel",
     "WeightStore",
@@ -134,7 +136,7 @@ LOOK_UP_BY_A_VARIABLE = {
 }
 """Modules that read a field of an event or a value by a variable name, or load a plug-in. A part's method is never found so."""
 
-ENVIRONMENTS = {"chat", "desktop", "miniwob", "shell"}
+ENVIRONMENTS = {"browse", "chat", "desktop", "miniwob", "shell", "web"}
 MAY_NAME_ENVIRONMENTS = ("runners/environments/", "runners/store/codec.py", "domain/settings/")
 NAME_OTHER_THINGS = (
     "runners/wiring/extras.py",

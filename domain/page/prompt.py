@@ -72,6 +72,13 @@ CHECK_INSTRUCTIONS = (
     "the goal, and the goal after 'now:'. Answer yes or no and nothing else."
 )
 
+OWN_INSTRUCTIONS = (
+    *_INSTRUCTIONS.values(),
+    *(f"{own} {GOAL_INSTRUCTIONS}" for own in _INSTRUCTIONS.values()),
+    *(PLAN_INSTRUCTIONS, CHECK_INSTRUCTIONS),
+)
+"""The program's own instructions, which are the same in every run."""
+
 FINISH = "finish with DONE, because all goals are reached"
 """The goal after the last one."""
 

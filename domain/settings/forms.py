@@ -104,6 +104,11 @@ BACKEND = Form(re.compile(_NAME, re.ASCII), "local, openai, or the name that a p
 
 REGISTRY = Form(re.compile(_NAME, re.ASCII), "local, or the name that a plug-in has for a registry")
 
+SCREEN_SIZE = Form(
+    re.compile(r"[1-9]\d{2,3}x[1-9]\d{2,3}", re.ASCII),
+    "width and height in pixels, each of 100 to 9999, as in 1024x768",
+)
+
 TASK_FOLDERS = Form(
     re.compile(r"[^,\x00-\x1f\x7f]+(,[^,\x00-\x1f\x7f]+)*"),
     "paths of folders with commas between them, as in my-tasks, ../more-tasks",

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import GrokputerError, Hint, NotPossible
 from ...domain.events import CorrectionWithdrawn
+from ...domain.page.action import ALL_VERBS, parse_action
 from ...domain.rules.coordination import recorded_bounds
 from ...domain.rules.imported import RECORDED
 from ...domain.rules.rating import LONGEST_CORRECTION
-from ...domain.vocabulary import CorrectionSource
+from ...domain.vocabulary import CorrectionSource, StepKind
 from ...projections.wording.sentences import short_id
 from ..agent.again import ask_again
 from ..agent.runner import TaskRunner
@@ -21,6 +23,7 @@ from ..feedback.corrections import RETRY_TEMPERATURE, BadCorrection, correct_by_
 from ..feedback.plans import ATTEMPTS, correct_plan, find_plan
 from ..feedback.ratings import require_ended
 from ..feedback.readings import correct_reading, is_reading
+from ..feedback.trials import is_plan_step
 from ..improvement.process_manager import process_new_events
 from ..lessons.retries import RetryPolicy, correct_by_retries
 from ..store.states import load_state
@@ -138,6 +141,19 @@ def correct(
     return Correction(run, position, CorrectionSource(latest.source), latest.steps, latest.is_verified, is_new)
 
 
+def read_lines(run: TaskRun, text: str, first: int | None) -> Actions | Plan:
+    """What lines of text correct in a task on a page: actions from step ``first`` on, one a line, and, in a run with a plan,
+    before them the goals of the right plan."""
+    lines = [line for line in map(str.strip, text.split("\n")) if line]
+    is_planned = any(step.kind == StepKind.PLAN for step in run.steps)
+    is_goal = (parse_action(line, ALL_VERBS) is None for line in lines)
+    goals = list(takewhile(lambda line: next(is_goal), lines)) if is_planned else []
+    if goals:
+        step = first if first is not None and is_plan_step(run, first) else None
+        return Plan("\n".join(goals), step, tuple(lines[len(goals) :]))
+    return Actions(tuple(lines), first or 1)
+
+
 def withdraw_correction(ledger: Ledger, run: UUID, *, reason: str = "", actor: str) -> Withdrawal:
     """Withdraw the run's latest correction: no later dataset uses it.
 
@@ -165,8 +181,9 @@ def check_length(correction: str) -> None:
 def _check_way(run: TaskRun, way: Way) -> None:
     """Raise ``NotPossible`` where a task of this kind needs another method, ``BadCorrection`` for one that is too long."""
     assert run.started is not None
-    if isinstance(way, Answer | Actions):
-        check_length(way.text if isinstance(way, Answer) else "".join(way.actions))
+    if isinstance(way, Answer | Actions | Plan):
+        words = "" if isinstance(way, Actions) else way.text
+        check_length("".join([words, *(() if isinstance(way, Answer) else way.actions)]))
     if run.started.is_question and not isinstance(way, Answer):
         raise NotPossible(f"run {short_id(run.id.hex)} is a question; give the right answer", hint=Hint.GIVE_ANSWER)
     if not run.started.is_question and isinstance(way, Answer) and not is_reading(run, way.step):

@@ -16,6 +16,7 @@ from ...domain.settings.running import ModelSettings
 from ...domain.settings.settings import Policy
 from ...projections.state.state import State
 from ...projections.wording.sentences import say_names
+from ..environments.desktop.options import Options, read_size
 from ..store.ledger import Ledger
 from .availability import find_key_variable
 from .environments import locate_task, open_environment
@@ -58,6 +59,8 @@ class Services:
         self._of_roles: dict[tuple[str, str, str], RoleModel] = {}
         """The open models of roles, by role, endpoint and name."""
         self._base_label: str | None = None
+        self.display = ""
+        """A person's display, on which a desktop works in place of a private one; empty for none."""
 
     @property
     def store(self) -> WeightRegistry:
@@ -150,8 +153,15 @@ class Services:
         if opened is None or opened[0] != folders.get(name):
             if opened is not None:  # the setting names another folder now
                 opened[1].close()
-            opened = self._environments[name] = folders.get(name), open_environment(name, folders, is_headed=is_headed)
+            environment = open_environment(name, folders, self._desktop, is_headed=is_headed)
+            opened = self._environments[name] = folders.get(name), environment
         return opened[1]
+
+    @property
+    def _desktop(self) -> Options:
+        """The options of a desktop."""
+        chosen = self.state.policy.environment
+        return Options(read_size(chosen.desktop_size), chosen.desktop_input, self.display)
 
     @property
     def task_folders(self) -> dict[str, Path]:

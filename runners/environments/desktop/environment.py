@@ -13,19 +13,18 @@ from contextlib import suppress
 
 from ....domain.errors import EnvironmentUnavailable
 from ....domain.events import Capability
-from ....domain.page.messages import Box, Page
-from ....domain.page.words import Word
-from ....domain.ports import Environment, Script
-from ..senses.reader import Reader
+from ....domain.page.messages import Page
+from ....domain.ports import Script
 from .episode import Episode
 from .machine import Machine
+from .options import Options
+from .reading import ReadableDesktop
 from .tasks.families import OWN
 from .tasks.family import Families
 from .tasks.instance import Instance
 from .tasks.steps import follow
 
-SIZE = (1024, 768)
-"""Width and height of a private screen, in pixels; chosen."""
+USUAL = Options()
 
 REMEMBERED = 1000
 """Episodes whose demonstrations are known at a time, as in the shell."""
@@ -34,14 +33,14 @@ KEPT = 4
 """Desktops without an episode that stay up for the next one; chosen."""
 
 
-class Desktop(Environment):
+class Desktop(ReadableDesktop):
     """The ``Environment`` of desktops. A private screen starts with the first episode."""
 
     capabilities = frozenset({Capability.VERIFIES, Capability.SEEDS, Capability.DEMONSTRATIONS})
 
-    def __init__(self, size: tuple[int, int] = SIZE, families: Families = OWN) -> None:
-        self._size, self._families = size, families
-        self._shared = _Shared(size)
+    def __init__(self, options: Options = USUAL, families: Families = OWN) -> None:
+        self._options, self._families = options, families
+        self._shared = _Shared(options)
         self._seat: _Seat | None = None
         self._episode: Episode | None = None
 
@@ -75,24 +74,6 @@ class Desktop(Environment):
             self._give_up()
             raise
 
-    def is_readable(self) -> bool:
-        """Its pages are pictures of the active window."""
-        return True
-
-    def words(self) -> Sequence[Word]:
-        """The words on the picture of the active window, with what is open over it. Needs the extra ``read``."""
-        page = self._playing().page
-        return () if page.picture is None else self._shared.reader().read(page.picture)
-
-    def see(self, lines: Sequence[str], boxes: Sequence[Box | None]) -> Page:
-        """The page with lines that were read; a press goes to their places while the windows stay where they are."""
-        return self._playing().see(lines, boxes)
-
-    def _playing(self) -> Episode:
-        if self._episode is None:
-            raise EnvironmentUnavailable("no episode is running; start one with reset(task, seed)")
-        return self._episode
-
     def demonstrate(self, task: str) -> Script:
         """The scripted demonstration, step by step. Raises ``UnknownTask``."""
         self._families.find(task)
@@ -100,7 +81,7 @@ class Desktop(Environment):
 
     def beside(self, seat: int) -> Desktop:
         """An environment for a parallel episode, on a desktop of its own; see ``Environment.beside``."""
-        other = Desktop(self._size, self._families)
+        other = Desktop(self._options, self._families)
         other._shared = self._shared
         return other
 
@@ -119,12 +100,11 @@ class Desktop(Environment):
 class _Shared:
     """What an environment and those beside it have together: their desktops, and the demonstrations of what they play."""
 
-    def __init__(self, size: tuple[int, int]) -> None:
-        self._size = size
+    def __init__(self, options: Options) -> None:
+        self._options = options
         self._all: list[Machine] = []
         self._free: list[Machine] = []
         self._instances: OrderedDict[tuple[str, str], Instance] = OrderedDict()
-        self._reader: Reader | None = None
 
     def take(self) -> Machine:
         """A desktop that nothing uses."""
@@ -133,7 +113,7 @@ class _Shared:
             if machine.is_whole:
                 return machine
             self.end(machine)
-        machine = Machine(self._size)
+        machine = Machine(self._options.size, self._options.devices)
         self._all.append(machine)
         return machine
 
@@ -156,12 +136,6 @@ class _Shared:
             self._all.remove(machine)
         with suppress(EnvironmentUnavailable):
             machine.close()
-
-    def reader(self) -> Reader:
-        """The reader of pictures, which remembers what it read."""
-        if self._reader is None:
-            self._reader = Reader()
-        return self._reader
 
     def remember(self, task: str, instance: Instance) -> None:
         """Keep the demonstration of what is played, by the words in which it is asked for."""

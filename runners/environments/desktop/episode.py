@@ -12,7 +12,7 @@ from ....domain.page.action import DESKTOP_VERBS, Action, parse_action
 from ....domain.page.messages import Box, Page
 from .eye import View, see_words
 from .hands import WAIT_S, NotDone
-from .machine import Machine
+from .machine import Workplace
 from .page import draw_page
 from .programs import OFFERED, is_installed
 from .tasks.instance import Instance, Program
@@ -27,7 +27,7 @@ LONGEST_TEXT = 4000
 class Episode:
     """Looks, acts and looks again, until the task is done or given up."""
 
-    def __init__(self, machine: Machine, instance: Instance) -> None:
+    def __init__(self, machine: Workplace, instance: Instance) -> None:
         """Begin the task. Raises ``EnvironmentUnavailable``."""
         self._machine, self._instance = machine, instance
         made = instance.made
@@ -87,6 +87,8 @@ class Episode:
     def _finish(self) -> None:
         until = time.monotonic() + DONE_S
         self._look("")
+        if self._instance.made.goal is None:
+            self.page = replace(self.page, is_done=True, reward=1.0)
         while not self.page.is_done and time.monotonic() < until:
             self._machine.display.wait_for_change(0.1)
             self._look("")
@@ -97,7 +99,8 @@ class Episode:
         """Look at the screen, and at whether the task is done."""
         self._view = self._machine.eye.look()
         over = self._machine.over_limit()
-        is_done = not over and self._instance.made.goal(self._machine.moment(self._view))
+        goal = self._instance.made.goal
+        is_done = goal is not None and not over and goal(self._machine.moment(self._view))
         if over:
             error = f"the episode ended at {over}"
         self.page = self._draw(is_done=is_done or bool(over), reward=float(is_done), error="" if is_done else error)

@@ -128,7 +128,8 @@ class Hands:
         self._check_keyboard(element, view)
         self._devices.keys("ctrl+a")
         if text:
-            self._devices.type(text, self._wait)
+            if problem := self._devices.type(text, self._wait):
+                raise NotDone(problem)
         else:
             self._devices.keys("delete")
 

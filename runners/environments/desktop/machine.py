@@ -1,4 +1,4 @@
-"""A running desktop with its eye and its hands: programs are started on it, looked at and used."""
+"""A display with its eye and its hands: programs are started on it, looked at and used."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from ..sandbox.tree import Tree, read_tree
 from ..sandbox.usage import over_folder
 from .eye import Eye, View
 from .hands import Hands
+from .options import OWN_INPUT, PYAUTOGUI, SIZE
+from .screen.borrowed import BorrowedDevices
 from .screen.devices import Devices, OwnDevices
 from .screen.display import Display, settle
 from .screen.folder import give
@@ -40,21 +42,76 @@ MOST_PRINTED = 10_000
 """Characters of what a program prints that are read; chosen."""
 
 
-class Machine:
-    """One desktop of its own, started at once. Raises ``EnvironmentUnavailable`` where it cannot be."""
+class Workplace:
+    """A display with the programs on it, looked at by ``eye`` and used by ``hands``."""
 
-    def __init__(self, size: tuple[int, int]) -> None:
+    def __init__(self, environment: Mapping[str, str], devices: str = OWN_INPUT) -> None:
+        """``environment`` names the display and the bus of the session. Raises ``EnvironmentUnavailable``."""
+        self.display = Display(environment)
+        self._bus = TreeBus(environment)
+        self._camera = Camera(environment)
+        self._reader = Reader(self._bus)
+        used: Devices = BorrowedDevices(self.display.name) if devices == PYAUTOGUI else OwnDevices(self.display)
+        self.eye, self.hands = Eye(self.display, self._reader), Hands(self.display, self._reader, used)
+
+    @property
+    def home(self) -> Path:
+        """The HOME of its programs."""
+        raise NotImplementedError
+
+    def begin(self, files: Files, programs: Sequence[Program]) -> View:
+        """What is on the screen when a task begins."""
+        raise NotImplementedError
+
+    def spawn(self, program: Program) -> None:
+        """Start the program. Raises ``EnvironmentUnavailable`` where it cannot be started."""
+        raise NotImplementedError
+
+    def start(self, program: Program) -> bool:
+        """Start the program and wait for its window, and for what it tells of it; whether a window came."""
+        before = {window.id for window in self.display.windows()}
+        self.spawn(program)
+        until = time.monotonic() + SHOWN_S
+        is_shown, shown_at = False, None
+        while not is_shown and time.monotonic() < until:
+            self.display.wait_for_change(0.05)
+            if self.display.active() not in before | {0}:
+                view, shown_at = self.eye.look(), shown_at or time.monotonic()
+                is_silent = time.monotonic() - shown_at > TREELESS_S
+                is_shown = view.active not in before and (len(view.elements) > 1 + len(before) or is_silent)
+        settle(self.display, 0.08, 2.0, 0.05)
+        return is_shown
+
+    def take_picture(self, area: Box) -> bytes:
+        """The area of the screen, as PNG."""
+        return self._camera.take(area)
+
+    def moment(self, view: View) -> Moment:
+        """What a goal looks at now."""
+        return Moment(Tree(), {}, [], [])
+
+    def over_limit(self) -> str:
+        """The limit that is passed, in words; empty where none is."""
+        return ""
+
+    def close(self) -> None:
+        """End the connections. Idempotent."""
+        self._camera.close()
+        self._bus.close()
+        self.display.close()
+
+
+class Machine(Workplace):
+    """One desktop of its own, started at once."""
+
+    def __init__(self, size: tuple[int, int] = SIZE, devices: str = OWN_INPUT) -> None:
+        """Raises ``EnvironmentUnavailable`` where it cannot be started."""
         self.session = Session(size)
         try:
-            self.display = Display(self.session.environment)
-            self._bus = TreeBus(self.session.environment)
-            self._camera = Camera(self.session.environment)
-            self._reader = Reader(self._bus)
-            self.devices: Devices = OwnDevices(self.display)
+            super().__init__(self.session.environment, devices)
         except BaseException:
             self.session.close()
             raise
-        self.eye, self.hands = Eye(self.display, self._reader), Hands(self.display, self._reader, self.devices)
 
     @property
     def home(self) -> Path:
@@ -97,26 +154,10 @@ class Machine:
                 os.utime(place, (MOMENT, MOMENT))
             give(place)
 
-    def start(self, program: Program) -> bool:
-        """Start the program and wait for its window, and for what it tells of it; whether a window came."""
-        before = {window.id for window in self.display.windows()}
+    def spawn(self, program: Program) -> None:
+        """See ``Workplace.spawn``."""
         out = self.session.folder.path / "out" / program.printed if program.printed else None
         self.session.start(program.arguments, out)
-        until = time.monotonic() + SHOWN_S
-        is_shown, shown_at = False, None
-        while not is_shown and time.monotonic() < until:
-            self.display.wait_for_change(0.05)
-            if self.display.active() not in before | {0}:
-                view, shown_at = self.eye.look(), shown_at or time.monotonic()
-                is_new = view.active not in before
-                is_silent = time.monotonic() - shown_at > TREELESS_S
-                is_shown = is_new and (len(view.elements) > 1 + len(before) or is_silent)
-        settle(self.display, 0.08, 2.0, 0.05)
-        return is_shown
-
-    def take_picture(self, area: Box) -> bytes:
-        """The area of the screen, as PNG."""
-        return self._camera.take(area)
 
     def moment(self, view: View) -> Moment:
         """What a goal looks at now."""
@@ -136,9 +177,7 @@ class Machine:
 
     def close(self) -> None:
         """End everything. Idempotent."""
-        self._camera.close()
-        self._bus.close()
-        self.display.close()
+        super().close()
         self.session.close()
 
     def _printed(self) -> Mapping[str, str]:

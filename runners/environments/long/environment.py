@@ -20,7 +20,7 @@ from ..names import SHELL
 from ..shell.environment import Shell
 from ..shell.family import Families
 from .commands import CommandPart, Joined, name_parts
-from .guide import Asked, Guide, Place
+from .guide import Asked, Guide, Place, say_done
 from .parts import COUNTS, MOST_ACTS, PartName, drawn_parts, named_parts
 
 REMEMBERED = 1000
@@ -99,7 +99,10 @@ class Long(Environment):
         if page.is_done and page.reward >= 1.0 and self._now + 1 < len(self._opened):
             self._now += 1
             page = self._asked.pages[self._now]
-        return replace(page, task=self._asked.request)
+        begin = len(page.lines) + 1
+        done = tuple(f"{say_done(number)}[{begin + number}]" for number in range(self._now))
+        boxes = (*page.boxes, *(None for _ in done)) if page.boxes else ()
+        return replace(page, task=self._asked.request, lines=(*page.lines, *done), boxes=boxes)
 
     def demonstrate(self, task: str) -> Script:
         """The scripts of all parts, one after the other. Raises ``UnknownTask``."""

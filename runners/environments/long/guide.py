@@ -34,12 +34,18 @@ class Asked:
 
     @property
     def goals(self) -> list[tuple[Goal, int, CommandPart | None]]:
-        """The goals in their order, each with the number of its place, and its part where it is done by commands."""
+        """The goals in their order, each with the number of its place, and its part where it is done by commands.
+
+        When a place is done, the page is that of the next one, which says so. So this is what the last goal of the place shows.
+        """
         found: list[tuple[Goal, int, CommandPart | None]] = []
         for number, (place, page) in enumerate(zip(self.places, self.pages, strict=True)):
             found += [(part.goal, number, part) for part in place.commands]
             if not place.commands:
                 found.append((Goal(" ".join(page.task.split())), number, None))
+            if number + 1 < len(self.places):
+                goal, _, part = found[-1]
+                found[-1] = (replace(goal, condition=say_done(number)), number, part)
         return found
 
     @property
@@ -48,8 +54,13 @@ class Asked:
         return f"Do this: {' Then '.join(goal.words for goal, _, _ in self.goals)}"
 
     def is_past(self, number: int, page: Page) -> bool:
-        """Whether the page is the first one of a later place."""
-        return any(page.lines == later.lines for later in self.pages[number + 1 :])
+        """Whether the page says that the place is done."""
+        return Goal("", say_done(number)).holds_on(page)
+
+
+def say_done(number: int) -> str:
+    """The line, without its number, that says on later pages that the place is done."""
+    return f"done:place {number + 1}"
 
 
 class Guide:
@@ -71,7 +82,7 @@ class Guide:
             raise ValueError(f"no part of the task is {goal!r}")
         _, number, part = found
         if part is None:
-            return "DONE" if history and asked.is_past(number, page) else _in_place(asked, number, page, history)
+            return _in_place(asked, number, page, history)
         done = [action for action in history if action != "DONE"]
         try:
             return write_command(next_command(part.solution, page, done))
@@ -83,7 +94,7 @@ class Guide:
         asked = self._find(page.task)
         if not history:
             self._place = self._since = 0
-        if asked.is_past(self._place, page) and len(history) > self._since:
+        if asked.is_past(self._place, page):
             self._place, self._since = self._place + 1, len(history)
         return _in_place(asked, self._place, page, history[self._since :])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from grokputer.domain.page.messages import Page
+from grokputer.domain.page.messages import Message, Page
 from grokputer.domain.page.observation import read_observation
 from grokputer.domain.page.plan import LONGEST_GOAL, MOST_GOALS, Goal, holds, parse_plan, plan_of_one, write_plan
 from grokputer.domain.page.prompt import FINISH, ask_for_check, ask_for_plan, observe
@@ -76,12 +76,12 @@ def test_a_plan_is_asked_for_with_the_goals_reached_so_far_and_a_check_with_its_
 
 
 def test_the_role_s_instructions_stand_before_those_of_every_kind_of_step() -> None:
-    before = [{"role": "system", "content": "Be quick."}]
+    before: list[Message] = [{"role": "system", "content": "Be quick."}]
     for asked in (
         observe(PAGE, [], before, "do a"),
         ask_for_plan(PAGE, [], before),
         ask_for_check(PAGE, [], "a", before),
-    ):  # type: ignore[arg-type]
+    ):
         assert asked[0]["content"].startswith("Be quick.\n\n")
 
 

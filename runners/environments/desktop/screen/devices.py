@@ -37,8 +37,8 @@ class Devices(Protocol):
         """Turn the wheel over the point."""
         ...
 
-    def type(self, text: str, wait: Callable[[], None]) -> None:
-        """Type the text; ``wait`` returns when the program has read all keys so far."""
+    def type(self, text: str, wait: Callable[[], None]) -> str:
+        """Type the text; why that is not possible, or nothing. ``wait`` returns when the program has read all keys so far."""
         ...
 
     def keys(self, keys: str) -> str:
@@ -80,9 +80,10 @@ class OwnDevices:
         for _ in range(NOTCHES):
             self._display.press(WHEEL[direction])
 
-    def type(self, text: str, wait: Callable[[], None]) -> None:
+    def type(self, text: str, wait: Callable[[], None]) -> str:
         """See ``Devices.type``."""
         self._keyboard.type(text, wait)
+        return ""
 
     def keys(self, keys: str) -> str:
         """See ``Devices.keys``."""

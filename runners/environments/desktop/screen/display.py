@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from Xlib import X
@@ -20,7 +18,7 @@ from Xlib.protocol.event import ClientMessage
 
 from .....domain.errors import EnvironmentUnavailable
 from .....domain.page.messages import Box
-from .authority import authority, key_for
+from .authority import authority
 
 WHEEL = {"up": 4, "down": 5, "left": 6, "right": 7}
 """The buttons that a wheel presses."""
@@ -57,7 +55,7 @@ class Display:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.name = environment["DISPLAY"]
-        _add_key(environment, self.name)
+        _check_local(self.name)
         try:
             with authority(environment):
                 self.connection = Connection(self.name)
@@ -270,11 +268,14 @@ def settle(
     return False
 
 
-def _add_key(environment: Mapping[str, str], display: str) -> None:
-    """Let python-xlib find the key of a private display."""
-    file = Path(environment.get("XAUTHORITY", ""))
-    if file.name == "Xauthority" and file.is_file() and len(file.read_bytes()) < 60:
-        content = key_for(file, display, socket.gethostname().encode())
-        descriptor = os.open(file, os.O_WRONLY | os.O_NOFOLLOW)
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(content)
+def _check_local(display: str) -> None:
+    """Raises ``EnvironmentUnavailable`` where nothing answers for a display of this machine: the library would look for one
+    elsewhere in the network."""
+    number = display.removeprefix(":").partition(".")[0]
+    if not display.startswith(":") or not number.isdigit():
+        return
+    for path in (f"/tmp/.X11-unix/X{number}", f"\0/tmp/.X11-unix/X{number}"):
+        with socket.socket(socket.AF_UNIX) as tried, suppress(OSError):
+            tried.connect(path)
+            return
+    raise EnvironmentUnavailable(f"there is no display {display}; name one that runs, as :0")

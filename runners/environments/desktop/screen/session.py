@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import select
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from typing import Any
 from .....domain.errors import EnvironmentUnavailable
 from ...sandbox.command import Limits
 from .account import programs_account
+from .authority import key_for
 from .folder import DesktopFolder
 from .parts import environment_of, parts_of
 
@@ -48,6 +50,8 @@ class Session:
         try:
             self.environment: dict[str, str] = self._ask(None)["environment"]
             """The environment of the programs, with the display and the bus."""
+            key = key_for(self.folder.path / "run" / "Xauthority", self.display, socket.gethostname().encode())
+            self.folder.write("Xauthority", key)
         except EnvironmentUnavailable:
             self.close()
             raise

@@ -55,7 +55,8 @@ class Made:
 
     values: Mapping[str, object]
     programs: Sequence[Program]
-    goal: Goal
+    goal: Goal | None
+    """None where nothing checks whether the task is done."""
     solution: Sequence[Step]
     files: Files = field(default_factory=dict)
 

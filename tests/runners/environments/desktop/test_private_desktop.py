@@ -15,6 +15,7 @@ import pytest
 from grokputer.domain.errors import EnvironmentUnavailable
 from grokputer.runners.environments.desktop.environment import Desktop
 from grokputer.runners.environments.desktop.machine import Machine
+from grokputer.runners.environments.desktop.options import Options
 from grokputer.runners.environments.desktop.screen.folder import PREFIX, DesktopFolder
 from grokputer.runners.environments.desktop.screen.session import Session
 from grokputer.runners.environments.sandbox.usage import children_of
@@ -121,7 +122,7 @@ def test_two_desktops_at_once_have_windows_of_their_own(machine: Machine) -> Non
 
 def test_a_lost_screen_ends_the_episode_with_a_reason_and_the_next_has_a_new_one() -> None:
     before = set(children_of(os.getpid()))
-    desktop = Desktop((640, 480))
+    desktop = Desktop(Options((640, 480)))
     try:
         page = desktop.reset("enter-code", 1)
         [keeper] = set(children_of(os.getpid())) - before

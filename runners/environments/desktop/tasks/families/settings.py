@@ -58,7 +58,11 @@ def show_hidden(draw: Draw) -> Made:
     return Made({}, [Program(("pcmanfm", "."))], goal, solution, {name: draw.text(1), draw.file(): draw.text(1)})
 
 
-STYLES = {"Icons only": "GTK_TOOLBAR_ICONS", "Text only": "GTK_TOOLBAR_TEXT", "Text below icons": "GTK_TOOLBAR_BOTH"}
+STYLES = {
+    "Icons only": "GTK_TOOLBAR_ICONS",
+    "Text only": "GTK_TOOLBAR_TEXT",
+    "Text beside icons": "GTK_TOOLBAR_BOTH_HORIZ",
+}
 
 
 @GROUP.family(
