@@ -67,8 +67,24 @@ def _is_refused(act: Step, steps: Sequence[Step]) -> bool:
 def record_steps(
     ledger: Ledger, run: TaskRun, lessons: Sequence[CorrectedStep], source: str, is_verified: bool, actor: str
 ) -> TaskRun:
+    """Record the steps as the run's correction; see ``record_rows``."""
     rows = [lesson.to_json() for lesson in lessons]
     steps = sum(lesson.kind == StepKind.ACT and not lesson.is_instead for lesson in lessons)
+    return record_rows(ledger, run, rows, steps, source, is_verified=is_verified, actor=actor)
+
+
+def record_rows(
+    ledger: Ledger,
+    run: TaskRun,
+    rows: Sequence[dict[str, Any]],
+    steps: int,
+    source: str,
+    *,
+    is_verified: bool,
+    actor: str,
+) -> TaskRun:
+    """Record the stored form of steps, ``steps`` of which act, as the run's correction. Idempotent."""
+    rows = list(rows)
     own = ledger.put(json.dumps(rows, ensure_ascii=False), "the correction")
     caused_by = run.ended.reference if run.ended is not None else None
     context = ledger.context(actor, caused_by)
