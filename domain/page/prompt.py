@@ -7,8 +7,10 @@ prompts.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 
 from .action import BROWSER_VERBS, COMMAND_VERBS, DESKTOP_VERBS, VERBS
+from .media import Media, add_marks, without_marks
 from .messages import Message, Page
 
 INSTRUCTIONS = (
@@ -58,22 +60,29 @@ LONGEST_ACTION = 300
 """Most characters of a past action in a prompt, so that an overlong answer does not displace the page; chosen."""
 
 
-def observe(page: Page, history: Sequence[str], before: Sequence[Message] = ()) -> list[Message]:
+def observe(
+    page: Page, history: Sequence[str], before: Sequence[Message] = (), inputs: Media = MappingProxyType({})
+) -> list[Message]:
     """The messages that ask for the next action; ``before`` are the role's instructions and the turns so far.
 
     The task stands before the page, as context for every line, and again at the end, next to the answer. Instructions
     stand before the program's own in one system message, because many templates take only one. The embedded model's chat
     template omits the system message.
+
+    ``inputs`` are the pictures and sounds that came with the task: their marks stand after its words. Nothing else of the
+    page or the task is a mark.
     """
     if page.is_question:
-        return [*before, {"role": "user", "content": page.task}]
-    lines = [f"task: {page.task}", *page.lines, *(f"did: {action[:LONGEST_ACTION]}" for action in history[-HISTORY:])]
+        return [*before, {"role": "user", "content": add_marks(without_marks(page.task), inputs)}]
+    task = add_marks(f"task: {without_marks(page.task)}", inputs)
+    lines = [*page.lines, *(f"did: {action[:LONGEST_ACTION]}" for action in history[-HISTORY:])]
     if page.error:
         lines.append(f"error: {page.error}")
     lines.append(f"task: {page.task}\ndo: ")
+    rest = without_marks("\n".join(lines))
     own = _INSTRUCTIONS[page.verbs]
     instructions = [message["content"] for message in before if message["role"] == "system"]
     return [
         {"role": "system", "content": "\n\n".join([*instructions, own])},
-        {"role": "user", "content": "\n".join(lines)},
+        {"role": "user", "content": f"{task}\n{rest}"},
     ]

@@ -98,7 +98,8 @@ def _begin(
     place = environment.beside(seat)
     page = place.reset(name, spec.task.seed)
     active = runner.begin(spec.task, place.capabilities, state, spec.pinned, spec.id)
-    return _Playing(active, Episode(place, page, active.max_steps, spec.task.role, active.preface), (name, seat))
+    episode = Episode(place, page, active.max_steps, spec.task.role, active.preface, active.inputs)
+    return _Playing(active, episode, (name, seat))
 
 
 def _play_round(runner: TaskRunner, playing: Sequence[_Playing]) -> None:

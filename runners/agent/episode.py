@@ -7,13 +7,13 @@ and carried out exactly as in a run.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ...domain.page.messages import Completion, Message, Page
+from ...domain.page.messages import Completion, Message, Page, Request
 from ...domain.page.prompt import observe
-from ...domain.ports import Environment, Model, Teacher
+from ...domain.ports import NO_MEDIA, Environment, Model, Teacher, complete
 from ...domain.rules.roles import role_of_next_step
 from .preface import Preface
 
@@ -50,6 +50,7 @@ class Episode:
         max_steps: int,
         role: str = "action",
         preface: Preface = MappingProxyType({}),
+        inputs: Mapping[str, str] = NO_MEDIA,
     ) -> None:
         self.environment = environment
         self.page = page
@@ -58,6 +59,8 @@ class Episode:
         self.turn = role
         """The role that makes the next step; the episode's own role begins."""
         self.preface = preface
+        self.inputs = inputs
+        """The pictures and sounds that came with the task, as ``data:`` URLs by their content keys."""
         self.history: list[str] = []
         self._done: set[tuple[tuple[str, ...], str]] = set()
         """The actions so far, each with the page that it was done on."""
@@ -73,7 +76,7 @@ class Episode:
 
     def ask(self) -> list[Message]:
         """The messages that ask for the next action."""
-        return observe(self.page, self.history, self.preface.get(self.turn, ()))
+        return observe(self.page, self.history, self.preface.get(self.turn, ()), self.inputs)
 
     def take(self, messages: list[Message], completion: Completion) -> Step:
         """Carry out the answer to the messages."""
@@ -93,9 +96,10 @@ def play(
     max_steps: int,
     role: str = "action",
     preface: Preface = MappingProxyType({}),
+    inputs: Mapping[str, str] = NO_MEDIA,
 ) -> Iterator[Step]:
     """Play from the page on until the task is done or the steps are used up."""
-    episode = Episode(environment, page, max_steps, role, preface)
+    episode = Episode(environment, page, max_steps, role, preface, inputs)
     while not episode.is_over:
         messages = episode.ask()
         yield episode.take(messages, actor(episode.page, episode.history, messages))
@@ -107,14 +111,18 @@ def is_success(page: Page) -> bool:
 
 
 def ask_model(
-    model: Model | Teacher, adapter: str | None, max_tokens: int, temperature: float = 0.0, seed: int = 0
+    model: Model | Teacher,
+    adapter: str | None,
+    max_tokens: int,
+    temperature: float = 0.0,
+    seed: int = 0,
+    media: Mapping[str, str] = NO_MEDIA,
 ) -> Actor:
-    """An actor that asks the model, with the adapter applied."""
+    """An actor that asks the model, with the adapter applied. ``media`` is what the marks in its prompts stand for."""
 
     def act(page: Page, history: Sequence[str], messages: Sequence[Message]) -> Completion:
-        return model.complete(
-            messages, adapter=adapter, max_tokens=max_tokens, temperature=temperature, seed=seed + len(history)
-        )
+        request = Request(messages, adapter, max_tokens, temperature, seed + len(history), media=media)
+        return complete(model, request)
 
     return act
 

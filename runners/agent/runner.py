@@ -18,7 +18,7 @@ from ...domain.errors import EnvironmentUnavailable, GrokputerError, LogError
 from ...domain.events import Assignment, Capability, TaskStarted
 from ...domain.page.messages import Completion, Message, Request
 from ...domain.page.tools import read_stored, show_answer
-from ...domain.ports import Environment, Model
+from ...domain.ports import Environment, Model, takes_of
 from ...domain.rules.roles import roles_in
 from ...domain.rules.routing import Route, route
 from ...domain.settings.running import INSTRUCTIONS
@@ -29,6 +29,7 @@ from ...projections.state.state import State
 from ..store.ledger import Ledger
 from .abandoned import end_lost, playing
 from .episode import Episode, Step, is_success
+from .inputs import media_in, read_inputs, shown_to
 from .preface import Preface, make_preface
 from .sampling import answer_episodes
 from .screens import record_screen
@@ -49,6 +50,8 @@ class Task:
     session: str | None = None
     earlier: tuple[Message, ...] = ()
     """The earlier turns of the conversation that a question belongs to, oldest first."""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """The pictures and sounds that came with the task, as ``data:`` URLs by their content keys."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,10 @@ class ActiveRun:
     """The route of each role, the run's own role first."""
     policy: Policy
     preface: Preface
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """Those of the task's inputs that the model is shown."""
+    media: Mapping[str, str] = field(default_factory=dict)
+    """What the marks in its prompts stand for."""
     watch: Stopwatch = field(default_factory=Stopwatch)
     """The run's duration since its start."""
 
@@ -127,7 +134,7 @@ class TaskRunner:
         active = self.begin(task, environment.capabilities, state, pinned, id or uuid4())
         with playing(self.ledger, active.run.id), self._ended_on_error(active):
             self.ledger.store(active.run)
-            self._play(active, Episode(environment, page, active.max_steps, task.role, active.preface))
+            self._play(active, Episode(environment, page, active.max_steps, task.role, active.preface, active.inputs))
         return active.run
 
     def _play(self, active: ActiveRun, episode: Episode) -> None:
@@ -196,8 +203,11 @@ class TaskRunner:
             base=self.base,
             session=task.session,
             policy=recorded,
+            inputs=tuple(task.inputs),
         )
-        return ActiveRun(run, task, routes, state.policy, preface)
+        inputs = shown_to(dict(task.inputs), takes_of(self.model)) if task.inputs else {}
+        media = inputs | media_in(self.ledger, task.earlier)
+        return ActiveRun(run, task, routes, state.policy, preface, inputs, media)
 
     def request(self, active: ActiveRun, episode: Episode) -> tuple[Request, int]:
         """The run's next request, with the turn's adapter loaded, and the number of allowed resamples.
@@ -209,7 +219,9 @@ class TaskRunner:
             with active.watch.paused():  # loading weights is not part of the run
                 self.prepare(params.adapter)
         seed = active.task.seed + len(episode.history)
-        return Request(episode.ask(), params.adapter, params.max_tokens, params.temperature, seed), params.max_resamples
+        tokens, temperature = params.max_tokens, params.temperature
+        request = Request(episode.ask(), params.adapter, tokens, temperature, seed, media=active.media)
+        return request, params.max_resamples
 
     def record_step(self, active: ActiveRun, step: Step) -> None:
         """Record the step in the run. Raises ``BadText`` for an answer that is not valid Unicode."""
@@ -297,9 +309,12 @@ def _recorded_instructions(own: str, routes: Mapping[str, Route], policy: Policy
 
 
 def task_of(ledger: Ledger, started: TaskStarted) -> Task | None:
-    """The task of a run; None when its text was erased."""
+    """The task of a run; None when its text or one of its pictures and sounds was erased."""
     words = ledger.get_content(started.task) if started.is_question else started.task
-    return None if words is None else Task(started.environment, words, started.seed, started.role, started.session)
+    inputs = read_inputs(ledger, started)
+    if words is None or inputs is None:
+        return None
+    return Task(started.environment, words, started.seed, started.role, started.session, inputs=inputs)
 
 
 def acts_of(ledger: Ledger, run: TaskRun) -> Sequence[tuple[list[dict[str, str]], str]]:

@@ -34,6 +34,7 @@ from ...domain.events import (
     TaskStarted,
 )
 from ...domain.events.base import keys_in
+from ...domain.page.media import words_of
 from ...domain.page.tools import read_stored
 from ...domain.settings.keys import without_role
 from ...domain.settings.running import TEXT_SETTINGS
@@ -185,7 +186,7 @@ class Search:
     def _note_words(self, session: str, key: str) -> None:
         words = self.log.get_content(key)
         if words is not None and words.strip():
-            self._conversations.setdefault(session, set()).add(words)
+            self._conversations.setdefault(session, set()).add(words_of(words))
 
     def _note_calls(self, session: str, key: str | None) -> None:
         if calls := read_stored(key, self.log.get_content):
@@ -226,7 +227,7 @@ class Search:
 def _contents(said: Any) -> set[str]:
     """The contents of all messages in a prompt, or in the prompts of a correction, and the arguments of calls in them."""
     if isinstance(said, dict) and isinstance(said.get("content"), str):
-        return {said["content"], *_arguments(said.get("tool_calls", []))}
+        return {words_of(said["content"]), *_arguments(said.get("tool_calls", []))}
     if isinstance(said, dict):
         return _contents(said.get("messages", []))
     return set().union(*map(_contents, said)) if isinstance(said, list) else set()

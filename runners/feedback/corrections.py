@@ -8,7 +8,7 @@ its task is a question in words, is recorded as unverified.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,9 +17,10 @@ from ...domain.errors import BadTools, GrokputerError, NotPossible
 from ...domain.page.messages import Completion, Message, Page
 from ...domain.page.prompt import observe
 from ...domain.page.tools import Tool, ToolCall, read_calls, read_stored, require_offered
-from ...domain.ports import Environment, Script, Teacher
+from ...domain.ports import NO_MEDIA, Environment, Script, Teacher
 from ...domain.rules.roles import effective_answers
 from ..agent.episode import Actor, Step, ask_model, follow_script, is_success, play, repeat_actions
+from ..agent.inputs import media_of
 from ..agent.preface import recorded_preface
 from ..agent.runner import task_of
 from ..store.ledger import Ledger
@@ -110,7 +111,15 @@ def _answer(
         raise NotPossible(f"the task of run {run.id.hex} was erased; it cannot be corrected")
     role = run.started.role
     before = recorded_preface(ledger, run).get(role, ())
-    return CorrectedStep(observe(environment.reset(task.task, task.seed), [], before), text, role)
+    page = environment.reset(task.task, task.seed)
+    asked = _recorded_prompt(ledger, run) if task.inputs else None
+    return CorrectedStep(asked or observe(page, [], before, task.inputs), text, role)
+
+
+def _recorded_prompt(ledger: Ledger, run: TaskRun) -> list[Message] | None:
+    """The prompt of the run's last step, with the pictures where they stood; None without one."""
+    prompt = ledger.get_content(run.steps[-1].prompt) if run.steps else None
+    return None if prompt is None else json.loads(prompt)
 
 
 def _answer_step(ledger: Ledger, run: TaskRun, text: str, number: int, calls: Sequence[ToolCall] = ()) -> CorrectedStep:
@@ -203,22 +212,25 @@ def correct_by_teacher(
     assert started is not None
     if run.has_tools:
         return None
+    media = media_of(ledger, run)
     if started.is_question:
-        steps = _try(ledger, run, environment, ask_teacher(teacher), 1)
+        steps = _try(ledger, run, environment, ask_teacher(teacher, media=media), 1)
         is_answer = bool(steps) and is_success(steps[-1].page)
         return _record(ledger, run, _lessons(steps), "teacher", False, actor) if is_answer and tries else None
     own = answers_before(ledger, run, first)
     for attempt in range(tries):
-        ask = ask_teacher(teacher, RETRY_TEMPERATURE if attempt else 0.0, seed=1000 * attempt)
+        ask = ask_teacher(teacher, RETRY_TEMPERATURE if attempt else 0.0, seed=1000 * attempt, media=media)
         steps = _try(ledger, run, environment, ask, longest_episode(run), own)
         if steps and is_success(steps[-1].page):
             return record_lessons(ledger, run, steps, "teacher", actor)
     return None
 
 
-def ask_teacher(teacher: Teacher, temperature: float = 0.0, seed: int = 0) -> Actor:
+def ask_teacher(
+    teacher: Teacher, temperature: float = 0.0, seed: int = 0, media: Mapping[str, str] = NO_MEDIA
+) -> Actor:
     """An actor that asks the teacher. White space around its answer is stripped."""
-    ask = ask_model(teacher, None, TEACHER_TOKENS, temperature, seed)
+    ask = ask_model(teacher, None, TEACHER_TOKENS, temperature, seed, media)
 
     def act(page: Page, history: Sequence[str], messages: Sequence[Message]) -> Completion:
         completion = ask(page, history, messages)
@@ -243,7 +255,7 @@ def _try(
         raise NotPossible(f"the task of run {run.id.hex} was erased; it cannot be corrected")
     preface = recorded_preface(ledger, run)
     page = environment.reset(task.task, task.seed)
-    steps = play(environment, page, repeat_actions(own, actor), len(own) + max_steps, task.role, preface)
+    steps = play(environment, page, repeat_actions(own, actor), len(own) + max_steps, task.role, preface, task.inputs)
     return list(steps)[len(own) :]
 
 

@@ -135,6 +135,7 @@ def begin(
             base=desk.base_label,
             session=session,
             policy={**_policy(desk, asked, role), ACCESS_KEY: key},
+            inputs=tuple(map(desk.ledger.put_picture, asked.inputs)) if keeps_texts else (),
         )
         model, prices = desk.state.policy.model, _prices(desk, chosen)
         return (run,), Exchange(run, asked, role, chosen, model, prices, keeps_texts)
@@ -236,9 +237,9 @@ def _take_step(desk: Desk, exchange: Exchange, reply: Reply, took_ms: int, holde
 def _prompt(desk: Desk, asked: ChatRequest) -> tuple[str, list[str]]:
     """The conversation in JSON, and the content keys of its pictures, which stand in it in place of their marks."""
     prompt, keys = json.dumps(asked.messages, ensure_ascii=False), list[str]()
-    for mark, picture in asked.pictures.items():
+    for digest, picture in asked.media.items():
         keys.append(desk.ledger.put_picture(picture))
-        prompt = prompt.replace(mark, f"[image_url {keys[-1]}]")
+        prompt = prompt.replace(f" {digest}]", f" {keys[-1]}]")
     return prompt, keys
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -19,6 +19,7 @@ from ...domain.page.messages import Completion, Request
 from ...domain.ports import Environment, Model
 from ..agent.batch import WIDTH
 from ..agent.episode import Episode, Step, is_success
+from ..agent.inputs import media_of
 from ..agent.preface import Preface, recorded_preface
 from ..agent.runner import task_of
 from ..feedback.corrections import answers_before, longest_episode, record_lessons
@@ -98,6 +99,7 @@ class _Retry:
         self.max_tokens = int(run.started.policy.get("run.max_tokens", 256))
         self.own: Sequence[str] = ()
         self.preface: Preface = {}
+        self.media: Mapping[str, str] = {}
         self.attempt, self.losses, self.explored = 0, 0, 0
         self.episode: Episode | None = None
         self.fault: GrokputerError | None = None
@@ -107,6 +109,7 @@ class _Retry:
             self.own = answers_before(ledger, run, first)
             self.asked = task_of(ledger, run.started)
             self.preface = recorded_preface(ledger, run)
+            self.media = media_of(ledger, run)
             self._begin()
 
     @property
@@ -126,7 +129,8 @@ class _Retry:
         """The next request to the model."""
         assert self.episode is not None
         seed = SEED_STEP * self.attempt + len(self.episode.history)
-        return Request(self.episode.ask(), sampling.adapter, self.max_tokens, sampling.temperature, seed)
+        tokens, temperature = self.max_tokens, sampling.temperature
+        return Request(self.episode.ask(), sampling.adapter, tokens, temperature, seed, media=self.media)
 
     def explore(self, sampling: RetryPolicy) -> None:
         """Take the random steps that come next, in attempts with exploration."""
@@ -188,7 +192,9 @@ class _Retry:
         """Begin the task again, with the run's own steps before the one that went wrong."""
         assert self.asked is not None
         page = self.place.reset(self.asked.task, self.asked.seed)
-        self.episode = Episode(self.place, page, len(self.own) + self.max_steps, self.asked.role, self.preface)
+        self.episode = Episode(
+            self.place, page, len(self.own) + self.max_steps, self.asked.role, self.preface, self.asked.inputs
+        )
         self._steps = []
         for answer in self.own:
             if not self.episode.is_over:

@@ -102,6 +102,15 @@ class Services:
         limits = {"timeout_s": settings.timeout_s, "retries": 0}
         return self._open_beside("judge.endpoint", settings.endpoint, settings.model, **limits)
 
+    def transcribe(self, sound: str) -> str:
+        """The words of a sound, given as a ``data:`` URL, for a model that takes no sounds. Raises ``MissingExtra``,
+        ``ModelError``."""
+        require("audio")
+        raise ModelError(
+            f"the model {self.base_label} takes no sounds, and nothing here writes down what is said; set model.backend to "
+            "openai and model.endpoint to a server of a model that takes sounds"
+        )
+
     def _open_beside(self, setting: str, endpoint: str | None, name: str | None, **limits: Any) -> Teacher | None:
         """The model at the endpoint of the setting, opened at its first use; None where the settings do not name it."""
         if endpoint is None or name is None:
