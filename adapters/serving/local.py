@@ -73,11 +73,21 @@ class LocalModel(Model):
         rounding may change the choice between two nearly equal tokens.
         """
         waiting = [_Waiting(request) for request in requests]
+        taken = [one for one in waiting if self._is_taken(one)]
         with self._lock:
-            self._waiting += waiting
-        for _ in waiting:  # each call answers many; those that find none left cost nothing
+            self._waiting += taken
+        for _ in taken:  # each call answers many; those that find none left cost nothing
             self._owner.submit(self._answer_waiting)
         return [self._result_or_error(one) for one in waiting]
+
+    def _is_taken(self, waiting: _Waiting) -> bool:
+        """Whether the model takes what the request shows; else it has the error."""
+        try:
+            require_taken(self, waiting.request.media, self._name)
+        except ModelError as error:
+            waiting.answer.set_result(error)
+            return False
+        return True
 
     def stream(self, request: Request, on_text: Callable[[str], None]) -> Completion:
         """Answer, and give the parts of the answer as they are written; see ``Model.stream``.
@@ -143,8 +153,8 @@ class LocalModel(Model):
 
     @property
     def takes(self) -> frozenset[str]:
-        """None."""
-        return frozenset()
+        """Pictures, where the base is a vision model."""
+        return self._model.takes
 
     @property
     def _name(self) -> str:
@@ -187,7 +197,7 @@ class LocalModel(Model):
         require_taken(self, media, self._name)
 
         def score() -> tuple[float, int]:
-            return self._model.score(messages, answer, tools, tool_calls)
+            return self._model.score(messages, answer, tools, tool_calls, media)
 
         return self._do(lambda: self._with_adapter(adapter, score))
 
