@@ -8,6 +8,7 @@ the texts.
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from uuid import uuid4
 
 from eventsourcing.persistence import IntegrityError
 
+from ...adapters.data.media_files import FOLDER
 from ...domain.aggregates.base import OWN_NAMES
 from ...domain.aggregates.erasure import ContentErasure
 from ...domain.errors import LogError
@@ -339,6 +341,7 @@ def drop_datasets(folder: Path, trainings: list[str]) -> None:
     """Delete the dataset files of these trainings; one that is needed again is written from the log, without the texts."""
     for training in trainings:
         (folder / "trainings" / training / "dataset.jsonl").unlink(missing_ok=True)
+        shutil.rmtree(folder / "trainings" / training / FOLDER, ignore_errors=True)
 
 
 def _trace_lessons(log: Log, words: Words) -> None:
