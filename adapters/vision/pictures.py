@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 MOST_PIXELS = 50_000_000
 """Of one picture; chosen: the largest photos of cameras have fewer, and a small file can hold far more."""
+TOO_LARGE = f"a picture has more than {MOST_PIXELS // 1_000_000} million pixels, which is the most; scale it down"
 
 
 def open_picture(url: str) -> Image:
@@ -24,10 +25,10 @@ def open_picture(url: str) -> Image:
         picture = Image.open(BytesIO(read_url(url)[1]), formats=FORMATS)
         width, height = picture.size
         if width * height > MOST_PIXELS:
-            raise ModelError(
-                f"a picture has {width} x {height} pixels; at most {MOST_PIXELS // 1_000_000} million are taken"
-            )
+            raise ModelError(TOO_LARGE)
         return picture.convert("RGB")
+    except Image.DecompressionBombError:
+        raise ModelError(TOO_LARGE) from None
     except BadMedia as error:
         raise ModelError(f"a picture cannot be read: {error}") from None
     except (OSError, ValueError, SyntaxError, EOFError) as error:  # a damaged file

@@ -67,7 +67,7 @@ class Processor:
             rendered = str(self._tokenizer.apply_chat_template([turn], tokenize=False, add_generation_prompt=True))  # type: ignore[arg-type]
         except Exception as error:  # the template's refusal, an exception of the template engine
             raise ModelError(f"the model's chat template takes no pictures: {' '.join(str(error).split())}") from None
-        named = (getattr(self._processor, name, None) for name in ("boi_token", "image_token"))
+        named = (getattr(self._processor, "boi_token", None), getattr(self._processor, "image_token", None))
         sign = next((text for text in named if isinstance(text, str) and text in rendered), None)
         if sign is None:
             raise ModelError(

@@ -23,7 +23,8 @@ class ExampleSetEvent(Event):
 
 @fact("ExamplesImported")
 class ExamplesImported(ExampleSetEvent):
-    VERSION = 2
+    VERSION = 3
+    TEXTS = ("examples", "pictures")
     WORDS = ("actor", "name", "license")
 
     name: str
@@ -38,6 +39,8 @@ class ExamplesImported(ExampleSetEvent):
     before version 2."""
     reasons: dict[str, int]
     """Rows left out, by reason: ``no answer``, ``tools``, ``repeated`` and so on. Empty before version 2."""
+    pictures: tuple[str, ...]
+    """Content keys of the pictures and sounds in the examples' prompts, as ``data:`` URLs; each once. Since version 3."""
 
 
 @fact("ExamplesSynthesized")

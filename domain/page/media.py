@@ -92,6 +92,16 @@ def words_of(text: str) -> str:
     return _MARK_LINE.sub("", text)
 
 
+def replace_keys(text: str, keys: Mapping[str, str]) -> str:
+    """The text, in whose marks other keys stand."""
+    return _MARK.sub(lambda mark: write_mark(mark[1], keys.get(mark[2], mark[2])), text)
+
+
+def shorten_marks(text: str) -> str:
+    """The text for people: a mark is a word, and the first digits of its key."""
+    return _MARK.sub(lambda mark: f"[{_NAMES[mark[1]][:-1]} {mark[2][7:15]}]", text)
+
+
 def kinds_of(media: Media) -> frozenset[str]:
     """The kinds of these pictures and sounds. Raises ``BadMedia``."""
     return frozenset(kind_of(url) for url in media.values())

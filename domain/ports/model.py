@@ -119,8 +119,11 @@ def require_taken(model: object, media: Mapping[str, str], name: str = "") -> No
 
 def takes_of(model: object) -> frozenset[str]:
     """What the model takes; nothing where it was made before models could say it."""
-    taken: frozenset[str] = getattr(model, "takes", frozenset())
-    return taken
+    untyped: Any = model
+    try:
+        return frozenset(untyped.takes)
+    except AttributeError:
+        return frozenset()
 
 
 class ScoringModel(Protocol):

@@ -20,7 +20,7 @@ from ..replies import BODY_S, Refused, error_reply, json_reply, reply_to
 from . import live
 from .door import COOKIE, VALID_S, Door, is_from_here, secret_of
 from .rendering import Frame, render, static_file
-from .visit import Done, Form, Page, View, Visit, Visitor
+from .visit import Done, File, Form, Page, View, Visit, Visitor
 
 if TYPE_CHECKING:
     from ....projections.state.access import AccessKey
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 POLICY = (
-    "default-src 'none'; style-src 'self' 'nonce-{nonce}'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "default-src 'none'; style-src 'self' 'nonce-{nonce}'; script-src 'self'; connect-src 'self'; img-src 'self'; media-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 """What a page may load and do: only what this gateway serves; no script and no style within a text runs."""
@@ -40,6 +40,13 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
+OF_FILES = {
+    "content-security-policy": "default-src 'none'; sandbox",
+    "cache-control": "private, max-age=300",
+    "cross-origin-resource-policy": "same-origin",
+    "vary": "cookie, authorization",
+}
+"""Of pictures and sounds, beside or in place of those of pages. Kept for five minutes: a page that is open loads them again."""
 SAID = "grokputer_said"
 """The cookie with what was just recorded, for the next page."""
 READERS = 4
@@ -115,6 +122,8 @@ class Site:
             position, found = ledger.position, page.handler(visit)
             if isinstance(found, Done):
                 return self._send_on(request, found)
+            if isinstance(found, File):
+                return web.Response(body=found.body, content_type=found.kind, headers={**HEADERS, **OF_FILES})
             return self._show(request, visitor, found, position)
 
         return await self.read(make)
