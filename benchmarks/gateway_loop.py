@@ -19,13 +19,15 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
-PROGRAM = "from grokputer.cli import main; main()"
+from gateways import PROGRAM, process_on  # noqa: E402
+
 PROCESSES, FEEDBACK, MOST = 3, 240, 900
 SETTINGS = {
     "model.base": "smollm2",
@@ -58,19 +60,15 @@ def main() -> None:
     for key, value in SETTINGS.items():
         grokputer("settings", "set", key, str(value), db=db)
     key = re.findall(r"gp_\S+", grokputer("keys", "create", "ada", "--scope", "infer", "--scope", "rate", db=db))[0]
-    served = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, "serve", "--port", "0", "--no-worker", "--db", str(db)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert served.stdout is not None
-    site = next(found[1] for line in served.stdout if (found := re.search(r"(http://\S+)/v1", line)))
+    with process_on(db) as (_, url):
+        play(url.removesuffix("/v1"), key, db, arguments.seed, say)
+
+
+def play(site: str, key: str, db: Path, seed: int, say: Callable[[str], None]) -> None:
+    """Let programs ask, a person rate and a worker train, until the canary is decided; then say why."""
     stop = mp.Event()
     asked: mp.Queue[str] = mp.Queue()
-    programs = [
-        mp.Process(target=do_tasks, args=(site, key, number, arguments.seed, stop, asked))
-        for number in range(PROCESSES)
-    ]
+    programs = [mp.Process(target=do_tasks, args=(site, key, number, seed, stop, asked)) for number in range(PROCESSES)]
     for program in programs:
         program.start()
     say(f"{PROCESSES} programs ask {site}/v1")
@@ -96,10 +94,9 @@ def main() -> None:
         stop.set()
         for program in programs:
             program.terminate()
-        for process in (worker, served):
-            if process is not None:
-                process.terminate()
-                process.wait()
+        if worker is not None:
+            worker.terminate()
+            worker.wait()
 
 
 def do_tasks(site: str, key: str, number: int, seed: int, stop: Event, asked: mp.Queue[str]) -> None:

@@ -6,6 +6,7 @@ of its own, and a Python program compares it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 
@@ -127,6 +128,14 @@ class BadTools(GrokputerError, ValueError):
 
 class NotPossible(GrokputerError):
     """A command that the present state does not allow, such as rating a run that has not ended."""
+
+
+class NotEnded(NotPossible):
+    """A run, or all runs of a session, that have not ended, so that they cannot be rated yet; ``runs`` are their ids in hex."""
+
+    def __init__(self, message: str, runs: Sequence[str]) -> None:
+        super().__init__(message, hint=Hint.END_RUN)
+        self.runs = tuple(runs)
 
 
 class NotFound(GrokputerError):

@@ -32,6 +32,8 @@ GROUPS = {
     "model": "Which model runs, and where: see [models](../models.md).",
     "teacher": "A better model that helps to make examples: see [datasets](../datasets.md).",
     "judge": "A model that grades answers: see [feedback](../feedback.md#a-judge-model).",
+    "read": "Words that are read on pictures: see [senses](../senses.md#read-pictures).",
+    "audio": "Speech that is heard: see [senses](../senses.md#hear-speech).",
     "training": "What an adapter learns from, and how: see [training](../training.md).",
     "cost": "Prices for estimates and accounts: see [training](../training.md#what-it-costs).",
     "gate": "The comparison before any traffic: see [rollouts](../rollouts.md#before-any-traffic).",

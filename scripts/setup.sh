@@ -1,6 +1,6 @@
 #!/bin/sh
-# Sets everything up in .venv: a virtual environment, the pinned dependencies, Chromium where no browser is found, and
-# bubblewrap, in which commands of an agent run.
+# Sets everything up in .venv: a virtual environment, the pinned dependencies, Chromium where no browser is found,
+# bubblewrap, in which commands of an agent run, and a desktop with programs.
 set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -47,5 +47,11 @@ fi
 if [ "$(uname)" = Linux ] && ! command -v bwrap >/dev/null; then
     echo "setup: installing bubblewrap"
     install_packages bubblewrap
+fi
+# What docs/desktop.md names: the parts of a private desktop, and the programs that its tasks are about.
+if [ "$(uname)" = Linux ] && ! { command -v Xvfb && command -v openbox && command -v mousepad && command -v pcmanfm; } >/dev/null; then
+    echo "setup: installing a desktop"
+    install_packages xvfb openbox at-spi2-core libatk-adaptor dbus mousepad pcmanfm galculator zenity l3afpad lxappearance \
+        featherpad adwaita-icon-theme fonts-dejavu-core
 fi
 touch .venv/ready

@@ -9,6 +9,13 @@ from pathlib import Path
 
 import pytest
 
+if sys.dont_write_bytecode:
+    # Hundreds of processes start in these tests. Where the environment forbids byte code, each compiles torch again:
+    # half of their time. A folder of its own keeps the source tree and the libraries as they are.
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(Path(sys.prefix) / "pycache")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test asks the real Hub

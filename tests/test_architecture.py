@@ -94,6 +94,8 @@ FLOORS = {
 MOST_MODULES = 15
 
 PARTS = {
+    "Web",
+    "Browse",
     "LocalModel",
     "RemoteModel",
     "WeightStore",
@@ -101,6 +103,7 @@ PARTS = {
     "MiniWob",
     "Chat",
     "Shell",
+    "Desktop",
     "Bfcl",
     "Bubblewrap",
     "Landlock",
@@ -139,14 +142,14 @@ LOOK_UP_BY_A_VARIABLE = {
 }
 """Modules that read a field of an event or a value by a variable name, or load a plug-in. A part's method is never found so."""
 
-ENVIRONMENTS = {"chat", "miniwob", "shell"}
+ENVIRONMENTS = {"browse", "chat", "desktop", "miniwob", "shell", "web"}
 MAY_NAME_ENVIRONMENTS = ("runners/environments/", "runners/store/codec.py", "domain/settings/")
 NAME_OTHER_THINGS = (
     "runners/wiring/extras.py",
     "runners/console/upkeep/doctor.py",
     "runners/gateway/metrics/folded.py",
 )
-"""These name the package ``miniwob``, the extra ``shell`` and OpenTelemetry's operation ``chat``, not the environments."""
+"""These name the package ``miniwob``, the extras ``shell`` and ``desktop``, and OpenTelemetry's ``chat``, not environments."""
 
 HEAVY = {"torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "openai", "accelerate"}
 

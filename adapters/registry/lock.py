@@ -29,14 +29,14 @@ class Held(Exception):
 
 
 @contextmanager
-def hold(file: Path, wait_s: float = 0.0) -> Iterator[None]:
-    """Hold the lock on the file until the block ends; the file is created where it is missing.
+def hold(file: Path, wait_s: float = 0.0, *, mode: int = 0o644) -> Iterator[None]:
+    """Hold the lock on the file until the block ends; the file is created where it is missing, with these permissions.
 
     Waits at most ``wait_s`` seconds. Raises ``Held``, and ``OSError`` where the file cannot be created.
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(file.resolve(), timeout=wait_s)
+    lock = FileLock(file.resolve(), timeout=wait_s, mode=mode)
     try:
         lock.acquire(poll_interval=POLL_S)
     except Timeout:

@@ -186,7 +186,7 @@ class RemoteModel(Model):
         self._client.close()
 
     def _open(self) -> OpenAI:
-        from openai import OpenAI
+        from openai import DefaultHttpxClient, OpenAI
 
         key = os.environ.get(self.key_variable, "").strip() or "none"
         if not (key.isascii() and key.isprintable()) or " " in key:
@@ -194,7 +194,15 @@ class RemoteModel(Model):
                 f"the environment variable {self.key_variable} is not an API key: it has characters that no key has"
             )
         try:
-            client = OpenAI(base_url=self.base_url, api_key=key, timeout=self.timeout_s, max_retries=self.retries)
+            # A redirect is not followed: of a question it makes a GET without words, or sends them to another server.
+            http = DefaultHttpxClient(follow_redirects=False, timeout=self.timeout_s)
+            client = OpenAI(
+                base_url=self.base_url,
+                api_key=key,
+                timeout=self.timeout_s,
+                max_retries=self.retries,
+                http_client=http,
+            )
         except Exception as error:  # of several libraries: an unreadable URL, an invalid proxy
             raise ModelError(
                 f"base URL '{self.base_url}' cannot be used ({type(error).__name__}); check it and the proxy variables"
@@ -220,6 +228,8 @@ class RemoteModel(Model):
             return f"it refused the API key; check the environment variable {self.key_variable}"
         if isinstance(error, openai.RateLimitError):
             return "too many requests or no credit left; wait or check the account"
+        if isinstance(error, openai.APIStatusError) and 300 <= error.status_code < 400:
+            return f"it redirects to another address (HTTP {error.status_code}); set the base URL to its final address"
         if isinstance(error, openai.APIStatusError):
             return f"HTTP {error.status_code}; check the model's name and the server's log"
         return type(error).__name__

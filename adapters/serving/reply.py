@@ -85,10 +85,15 @@ def loads(body: bytes, **options: Any) -> Any:
         return json.loads(body, **options)
 
 
+def refuse_constant(name: str) -> None:
+    """Raise ``ValueError`` for NaN and the infinities, which Python's JSON has and no other: clients could not read them."""
+    raise ValueError(name)
+
+
 def read_json(body: bytes) -> dict[str, Any]:
     """The JSON object in the body. Raises ``BadReply``."""
     try:
-        value = loads(body)
+        value = loads(body, parse_constant=refuse_constant)
     except (ValueError, RecursionError):
         raise BadReply("is not JSON" if body.strip() else "is empty") from None
     if not isinstance(value, dict):

@@ -5,6 +5,7 @@ As a whole reply it comes from another program and may have any shape; see ``rep
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ...domain.page.tools import LONGEST, MOST, ToolCall
@@ -24,7 +25,7 @@ class StreamedReply:
         self._parts: list[str] = []
         self._calls: dict[int, dict[str, Any]] = {}
         self._usage: dict[str, Any] = {}
-        self._has_ended = False
+        self._has_choices = self._has_ended = False
         self.is_over = False
         """Whether the event came that ends a stream."""
         self._whole: Reply | None = None
@@ -35,6 +36,8 @@ class StreamedReply:
         if not line.startswith(DATA) or not event:
             return ""
         if event == END:
+            if not self._has_choices:
+                raise BadReply("has no choices")
             self._has_ended = self.is_over = True
             return ""
         chunk = read_json(event.encode("utf-8", "surrogatepass"))
@@ -43,19 +46,24 @@ class StreamedReply:
             self._usage = usage
         if chunk.get("error") and not choices:
             raise BadReply("reports an error")
-        choice = choices[0] if isinstance(choices, list) and choices else None
-        if not isinstance(choice, dict):
+        if choices in (None, []):
             return ""
+        if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+            raise BadReply("has choices in a part that are no list of objects")
+        self._has_choices = True
+        return self._take(choices[0])
+
+    def _take(self, choice: Mapping[str, Any]) -> str:
+        """The text that the choice of a part adds. Raises ``BadReply``."""
         self._has_ended = self._has_ended or bool(choice.get("finish_reason"))
-        delta = choice.get("delta")
-        self._add_calls(delta.get("tool_calls") if isinstance(delta, dict) else None)
-        text = delta.get("content") if isinstance(delta, dict) else None
-        if not isinstance(text, str):
-            return ""
-        if not is_unicode(text):
-            raise BadReply("has text that is not Unicode: a lone surrogate")
-        self._parts.append(text)
-        return text
+        delta = {} if choice.get("delta") is None else choice["delta"]
+        if not isinstance(delta, dict):
+            raise BadReply("has a part that is no object")
+        self._add_calls(delta.get("tool_calls"))
+        text = _text(delta.get("content"))
+        if text is not None:
+            self._parts.append(text)
+        return text or ""
 
     def read_body(self, body: bytes) -> str:
         """The text of a reply that came whole. Raises ``BadReply``."""
@@ -89,7 +97,9 @@ class StreamedReply:
 
     def _add_calls(self, deltas: object) -> None:
         """Add the pieces of calls. Raises ``BadReply``."""
-        for number, delta in enumerate(deltas if isinstance(deltas, list) else ()):
+        if not isinstance(deltas, list | None):
+            raise BadReply("has calls of functions that are no list")
+        for number, delta in enumerate(deltas or ()):
             index = delta.get("index", number) if isinstance(delta, dict) else None
             if not isinstance(index, int) or not 0 <= index < MOST:
                 raise BadReply("has a call of a function that is not in OpenAI's form")
@@ -102,3 +112,17 @@ class StreamedReply:
             call["function"]["arguments"] += piece if isinstance(piece, str) else ""
             if len(call["function"]["arguments"]) > LONGEST:
                 raise BadReply("has a call with arguments that are too long")
+
+
+def _text(content: object) -> str | None:
+    """The text of a part; of a list of pieces that of those which are text. None without one. Raises ``BadReply``."""
+    if content is None:
+        return None
+    if isinstance(content, list):
+        pieces = [piece.get("text") if isinstance(piece, dict) else piece for piece in content]
+        content = "".join(piece for piece in pieces if isinstance(piece, str))
+    if not isinstance(content, str):
+        raise BadReply("has a part that is not text")
+    if not is_unicode(content):
+        raise BadReply("has text that is not Unicode: a lone surrogate")
+    return content

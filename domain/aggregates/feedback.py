@@ -1,4 +1,4 @@
-"""Feedback of another program, which names it by an id of its own, so that it can be given again without harm."""
+"""Feedback of another program or of a page's form, under an id of its own, so that it can be given again without harm."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from ..errors import Hint, NotPossible
+from ..errors import NotEnded, NotPossible
 from ..events import (
     Assignment,
     Capability,
@@ -371,7 +371,7 @@ class TaskRun(Aggregate):
 
     def _require_ended(self, what: str) -> None:
         if self.ended is None:
-            raise NotPossible(f"run {self.id.hex} has not ended; it can be {what} after that", hint=Hint.END_RUN)
+            raise NotEnded(f"run {self.id.hex} has not ended; it can be {what} after that", [self.id.hex])
 
     def _apply(self, event: Event) -> None:
         match event:

@@ -53,9 +53,12 @@ def propose_ocr_issue(words: Iterable[Word], least: float) -> bool:
     return any(find_doubt(word.text, word.score, least) for word in words)
 
 
-def propose_speech_issue(confidence: float, least: float) -> bool:
-    """Whether ``speech_confidence_low`` is proposed: the confidence, 0 to 1, is under the setting ``audio.min_confidence``."""
-    return confidence < least
+def propose_speech_issue(confidence: float | None, least: float) -> bool:
+    """Whether ``speech_confidence_low`` is proposed: the confidence, 0 to 1, is under the setting ``audio.min_confidence``.
+
+    It is not proposed for an unknown confidence: some endpoints tell none.
+    """
+    return confidence is not None and confidence < least
 
 
 def mixes_look_alikes(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..errors import BadRating
@@ -11,8 +12,42 @@ from ..vocabulary import RatingSource
 SOURCES = (RatingSource.HUMAN, RatingSource.REVIEWER)
 """The sources of ratings; a judge model's rating is a grade, and never one of these."""
 
-ISSUES = ("ocr_confidence_low", "wrong_action", "timeout", "imprecise")
+ISSUES = ("ocr_confidence_low", "speech_confidence_low", "wrong_action", "timeout", "imprecise")
 """Names of common issues. Other words are allowed, and are kept in the content store."""
+
+ROLE_OF_ISSUE = {"ocr_confidence_low": "ocr", "wrong_action": "action"}
+"""The role whose work an issue speaks of; the other issues speak of none. A form may propose it as the role at fault, and a
+person decides."""
+
+
+def propose_fault(issues: Sequence[str], roles: Sequence[str]) -> str | None:
+    """The role that these issues speak of, if they agree and the role made a step of the run; else None.
+
+    ``roles`` are those that made a step. It is a proposal for a form: nothing is attributed by it.
+    """
+    meant = {ROLE_OF_ISSUE[issue] for issue in issues if issue in ROLE_OF_ISSUE}
+    return next(iter(meant)) if len(meant) == 1 and meant <= set(roles) else None
+
+
+LONGEST_COMMENT = 4000
+"""Characters of a comment; chosen: a page of text."""
+LONGEST_ISSUE = 100
+"""Characters of one issue; chosen: a short line."""
+MOST_ISSUES = 20
+"""Issues of a rating; chosen: more than a person ticks."""
+LONGEST_CORRECTION = 200_000
+"""Characters of a correction; chosen: some 50,000 tokens, more than a training reads."""
+
+
+def check_words(comment: str | None, issues: Sequence[str]) -> None:
+    """Raise ``BadRating`` where the words of a rating are longer or more than is kept."""
+    if comment is not None and len(comment) > LONGEST_COMMENT:
+        raise BadRating(f"the comment has {len(comment)} characters; it takes {LONGEST_COMMENT}")
+    if len(issues) > MOST_ISSUES:
+        raise BadRating(f"there are {len(issues)} issues; a rating takes {MOST_ISSUES}")
+    longest = max(map(len, issues), default=0)
+    if longest > LONGEST_ISSUE:
+        raise BadRating(f"an issue has {longest} characters; it takes {LONGEST_ISSUE}")
 
 
 def check_stars(stars: Any) -> int:

@@ -17,6 +17,7 @@ KEY_VARIABLES = {
     "model.endpoint": "OPENAI_API_KEY",
     "teacher.endpoint": "GROKPUTER_TEACHER_KEY",
     "judge.endpoint": "GROKPUTER_JUDGE_KEY",
+    "audio.endpoint": "GROKPUTER_AUDIO_KEY",
 }
 """The environment variable that each endpoint's key comes from."""
 
@@ -46,7 +47,7 @@ def complain_of_folders(value: str) -> str:
     return f"two folders are called {twice}; rename one of them" if twice else ""
 
 
-MODEL_ENDPOINT, TEACHER_ENDPOINT, JUDGE_ENDPOINT = (
+MODEL_ENDPOINT, TEACHER_ENDPOINT, JUDGE_ENDPOINT, AUDIO_ENDPOINT = (
     Form(
         re.compile(_URL),
         f"http:// or https:// with a host and a path alone; a key comes from {variable}, never from here",
@@ -102,6 +103,11 @@ CHAT_TEMPLATE = Form(
 BACKEND = Form(re.compile(_NAME, re.ASCII), "local, openai, or the name that a plug-in has for a backend")
 
 REGISTRY = Form(re.compile(_NAME, re.ASCII), "local, or the name that a plug-in has for a registry")
+
+SCREEN_SIZE = Form(
+    re.compile(r"[1-9]\d{2,3}x[1-9]\d{2,3}", re.ASCII),
+    "width and height in pixels, each of 100 to 9999, as in 1024x768",
+)
 
 TASK_FOLDERS = Form(
     re.compile(r"[^,\x00-\x1f\x7f]+(,[^,\x00-\x1f\x7f]+)*"),

@@ -13,6 +13,7 @@ from .forms import (
     JUDGE_ENDPOINT,
     MODEL_ENDPOINT,
     REGISTRY,
+    SCREEN_SIZE,
     TASK_FOLDERS,
     TEACHER_ENDPOINT,
 )
@@ -143,6 +144,15 @@ class EnvironmentSettings(Group):
         "Hosts, with commas between them, that a task in words on a page of the web may reach beside the host of its URL. A "
         "name stands for its subdomains too.",
         form=HOSTS,
+    )
+    desktop_size: str = setting(
+        "1024x768", "Size of the private screen of a desktop: its width and height in pixels.", form=SCREEN_SIZE
+    )
+    desktop_input: str = setting(
+        "own",
+        "Mouse and keyboard of a desktop. 'own': by the display's own means; any character can be typed. 'pyautogui': by "
+        "that package, which is not part of any extra, knows one display and types ASCII alone.",
+        choices=("own", "pyautogui"),
     )
 
 

@@ -35,6 +35,7 @@ from .running import (
     TeacherSettings,
     WeightsSettings,
 )
+from .senses import AudioSettings, ReadSettings
 from .setting import BadSetting as BadSetting
 from .setting import Group, declared
 from .setting import Setting as Setting
@@ -54,6 +55,8 @@ GROUPS: tuple[type[Group], ...] = (
     WeightsSettings,
     TeacherSettings,
     JudgeSettings,
+    ReadSettings,
+    AudioSettings,
     TrainingSettings,
     CostSettings,
     GateSettings,
@@ -202,6 +205,16 @@ class Policy:
     def judge(self, role: str | None) -> JudgeSettings:
         """Settings of the role's judge model."""
         return self._group(JudgeSettings, role)
+
+    @property
+    def read(self) -> ReadSettings:
+        """Settings of words that are read on pictures."""
+        return self._group(ReadSettings)
+
+    @property
+    def audio(self) -> AudioSettings:
+        """Settings of speech that is heard."""
+        return self._group(AudioSettings)
 
     def training(self, role: str | None) -> TrainingSettings:
         """Settings of the role's trainings; the recipe is in ``recipe_figures``."""

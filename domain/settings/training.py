@@ -59,6 +59,10 @@ class TrainingSettings(Group):
     )
 
 
+MONEY_DIGITS = 12
+"""Decimal places of the price of tokens: a token at 0.01 a million tokens still is a whole number of the last place."""
+
+
 @dataclass(frozen=True)
 class CostSettings(Group):
     """What trainings and tokens cost."""
@@ -105,3 +109,8 @@ class CostSettings(Group):
         table = read_model_prices(self.model_prices)
         found = table.get(adapter or base) or table.get(base)
         return self if found is None else replace(self, prompt_price=found[0], answer_price=found[1])
+
+    def price_of(self, prompt_tokens: int | None, answer_tokens: int | None) -> int:
+        """The price of the tokens in units of ``10 ** -MONEY_DIGITS``; an unknown number of them, None, costs nothing."""
+        prices = (prompt_tokens or 0, self.prompt_price), (answer_tokens or 0, self.answer_price)
+        return sum(round(tokens * price * 10 ** (MONEY_DIGITS - 6)) for tokens, price in prices)

@@ -12,6 +12,9 @@ from ...domain.vocabulary import Arm, StepKind
 from .ratings import BASE
 from .shards import SavedParts, StateValue, encode
 
+ACCESS_KEY = "access_key"
+"""The entry of a run's recorded settings that has the id of the access key which began it."""
+
 MOST = 10_000
 """Open runs that are remembered; chosen. Beyond that the steps of the oldest are not counted."""
 
@@ -30,6 +33,8 @@ class OpenRun(StateValue):
     is_question: bool
     can_recover: bool
     """Whether a role may take over after a failed step."""
+    key: str = ""
+    """The id of the access key that began it; empty where none did."""
     acts: int = 0
     """Its steps that acted; the others plan, read or check."""
     first_act: int = 1
@@ -89,6 +94,7 @@ class OpenRuns:
             is_drawn=event.arm != Arm.PINNED,
             is_question=event.is_question,
             can_recover=any(other["role"] in RECOVERING for other in event.others),
+            key=str(event.policy.get(ACCESS_KEY, "")),
         )
         if len(self._runs) > MOST:
             del self._runs[next(iter(self._runs))]

@@ -6,10 +6,13 @@ unknown success does.
 
 from __future__ import annotations
 
+from msgspec import field
+
 from ...domain.events import Event, TaskEnded, TaskFailed, TaskJudged, TaskRated, TaskSucceeded
 from ...domain.rules.roles import GOOD_STARS
 from ...domain.vocabulary import FailureReason
 from .open_runs import OpenRun
+from .ratings import BASE
 from .rings import RingBuffer
 from .shards import SavedParts, StateShards, StateValue
 
@@ -39,6 +42,8 @@ class PlayedRun(StateValue, array_like=True):
     """Failed steps."""
     recovered: int
     """Failed steps after which the role that recovers made a step that did not fail."""
+    adapters: dict[str, str] = field(default_factory=dict)
+    """By role, the adapter that made its steps; the bare base where a role is not here."""
     first_act: int = 1
     """The number of the step that acted first."""
 
@@ -99,6 +104,7 @@ class RoleMetrics:
             is_first_failed=run.is_first_failed,
             failed=run.failed + run.has_just_failed if run.can_recover else 0,
             recovered=run.recovered if run.can_recover else 0,
+            adapters={role: adapter for role, adapter in run.adapters.items() if adapter != BASE},
         )
         if run.acts and reason in ("", FailureReason.WRONG):
             _conclude(played)
@@ -118,38 +124,42 @@ class RoleMetrics:
                 elif event.stars >= GOOD_STARS:
                     played.is_first_right = True
 
-    def first_actions(self) -> Share:
+    def first_actions(self, adapter: str | None = None) -> Share:
         """Of the runs in which it is known, how many began with a right action.
 
         - Wrong: the environment could not carry it out; a rating names step 1 as the one that went wrong; or the task was
           not done, and the run had this one step.
         - Right: the run succeeded, a rating names a later step, or a rating of four stars or more finds no fault.
         - The latest rating decides, but an action that could not be carried out stays wrong.
+
+        With an ``adapter``, or ``base`` for the bare base, only its runs of the role count; so in the two that follow.
         """
         share = Share()
-        for run in self._latest():
+        for run in self._latest("action", adapter):
             if run.is_first_right is not None:
                 share.count(run.is_first_right)
         return share
 
-    def long_tasks(self) -> Share:
+    def long_tasks(self, adapter: str | None = None) -> Share:
         """Of the runs of ``LONG_STEPS`` steps or more with known success and time, how many succeeded within ``SOON_MS``."""
         share = Share()
-        for run in self._latest():
+        for run in self._latest("decomposition", adapter):
             if run.steps >= LONG_STEPS and run.succeeded is not None and run.ms is not None:
                 share.count(run.succeeded and run.ms <= SOON_MS)
         return share
 
-    def recoveries(self) -> Share:
+    def recoveries(self, adapter: str | None = None) -> Share:
         """Of the failed steps of runs with a role ``recovery``, after how many its next step did not fail.
 
         A failed step that was the run's last was not recovered from. A failed step of ``recovery`` is a case of its own.
         """
-        runs = self._latest()
+        runs = self._latest("recovery", adapter)
         return Share(sum(run.recovered for run in runs), sum(run.failed for run in runs))
 
-    def _latest(self) -> list[PlayedRun]:
-        return [run for _, run in self._played.newest(LATEST)]
+    def _latest(self, role: str, adapter: str | None) -> list[PlayedRun]:
+        """The latest runs; with an adapter those of them in which it made the steps of the role."""
+        runs = [run for _, run in self._played.newest(LATEST)]
+        return runs if adapter is None else [run for run in runs if run.adapters.get(role, BASE) == adapter]
 
     @property
     def _played(self) -> RingBuffer[tuple[str, PlayedRun]]:

@@ -49,7 +49,7 @@ from .rollouts import LONGEST_WAIT_GAP_S, Rollout, Rollouts
 from .shards import SavedParts, damaged, encode
 from .usage import Usage
 
-VERSION = f"19/{SCHEMA}"
+VERSION = f"20/{SCHEMA}"
 """The version of a saved state: that of the folds, raised when one changes its meaning or form, and that of the events.
 
 A state of a newer program may depend on events that this program does not know. So a state of another version is not
@@ -124,6 +124,7 @@ class State:
         if run is not None:
             prices = self.policy.cost.of_model(run.adapter_of(step.role), self.policy.model.base)
             self.usage.take(step, run, prices)
+            self.access.take(step, run, prices)
             run.take(step)
 
     def end_run(self, event: TaskEnded) -> None:
@@ -295,7 +296,7 @@ def _handlers_of(kind: type) -> list[Handler]:
         (Health.HANDLES, lambda state, position, event: state.health.apply(position, event)),
         (Rollouts.HANDLES, lambda state, position, event: state.rollouts.apply(position, event)),
         (Registry.HANDLES, lambda state, position, event: state.registry.apply(position, event)),
-        (AccessKeys.HANDLES, lambda state, position, event: state.access.apply(position, event, state.policy)),
+        (AccessKeys.HANDLES, lambda state, position, event: state.access.apply(position, event)),
         (Triggers.HANDLES, lambda state, _, event: state.triggers.apply(event, state.policy)),
         ((TrainingCompleted,), lambda state, _, event: state.registry.charge(event, Prices.of(state.policy))),
         (Alerts.HANDLES, lambda state, position, event: state.alerts.apply(position, event, state.policy)),

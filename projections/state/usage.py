@@ -25,9 +25,6 @@ TOKENS = tuple(4**power for power in range(14))
 RUN_MS = (100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000)
 """Upper bounds of the buckets for a whole run; chosen, with the 10 seconds of the target for long tasks."""
 
-MONEY_DIGITS = 12
-"""Decimal places of money: a token at 0.01 a million tokens still is a whole number of the last place."""
-
 
 class Histogram(StateValue):
     """Counts of whole numbers by bucket, and their sum."""
@@ -95,15 +92,11 @@ class Usage:
         usage.failed += bool(step.error)
         if step.model_ms is not None:
             usage.model_ms.add(step.model_ms, MODEL_MS)
-        for tokens, counts, price in (
-            (step.prompt_tokens, usage.prompt, cost.prompt_price),
-            (step.completion_tokens, usage.answer, cost.answer_price),
-        ):
+        for tokens, counts in ((step.prompt_tokens, usage.prompt), (step.completion_tokens, usage.answer)):
             if tokens is not None:
                 counts.add(tokens, TOKENS)
-                if price:
-                    paid = round(tokens * price * 10 ** (MONEY_DIGITS - 6))
-                    usage.money[cost.currency] = usage.money.get(cost.currency, 0) + paid
+        if paid := cost.price_of(step.prompt_tokens, step.completion_tokens):
+            usage.money[cost.currency] = usage.money.get(cost.currency, 0) + paid
 
     def end(self, event: TaskEnded, run: OpenRun) -> None:
         """Count the time of a run that ended."""

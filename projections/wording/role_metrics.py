@@ -12,7 +12,7 @@ from .sentences import count
 
 @dataclass(frozen=True)
 class RoleMetric:
-    """How well one role works, over the latest runs of the log."""
+    """How well one role works, over the latest runs of the log, of all its adapters or of one."""
 
     name: str
     """Its subject in words, such as ``first action right``."""
@@ -39,7 +39,7 @@ _SUBJECTS = {
 }
 """By role, its metric's name and target."""
 
-_SHARES: dict[str, tuple[Callable[[RoleMetrics], Share], str, str]] = {
+_SHARES: dict[str, tuple[Callable[[RoleMetrics, str | None], Share], str, str]] = {
     "action": (RoleMetrics.first_actions, "run", "no run says yet whether its first action was right"),
     "decomposition": (
         RoleMetrics.long_tasks,
@@ -54,13 +54,13 @@ UNREAD = "no run has read words yet"
 """Why role ``ocr`` has no metric: no event holds the scores of words. A step that reads some will record them."""
 
 
-def role_metric(metrics: RoleMetrics, role: str) -> RoleMetric:
-    """The metric of the role, one of ``ROLES``."""
+def role_metric(metrics: RoleMetrics, role: str, adapter: str | None = None) -> RoleMetric:
+    """The metric of the role, one of ``ROLES``; with an adapter, or ``base``, over its own of the latest runs."""
     name, target = _SUBJECTS[role]
     if role not in _SHARES:
         return RoleMetric(name, target, None, 0, UNREAD)
     compute, case, without = _SHARES[role]
-    share = compute(metrics)
+    share = compute(metrics, adapter)
     value = None if share.value is None else round(share.value, 4)
     return RoleMetric(name, target, value, share.cases, count(share.cases, case) if share.cases else without)
 

@@ -19,6 +19,7 @@ from ...domain.aggregates.base import ACTOR
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotPossible
 from ...domain.vocabulary import FailureReason
+from ..store.connection import mode_beside
 
 if TYPE_CHECKING:
     from ...domain.settings.settings import Policy
@@ -40,7 +41,7 @@ def playing(log: Log, run: UUID) -> Iterator[None]:
     Raises ``NotPossible`` where another process runs the same run, ``OSError`` where the lock cannot be created.
     """
     path = _lock_of(log, run)
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode_beside(log.path))
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

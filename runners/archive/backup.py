@@ -20,7 +20,7 @@ from ...adapters.registry.files import sync
 from ...adapters.registry.local import SUMS, WeightStore
 from ...adapters.registry.lock import Held, hold
 from ...domain.errors import DamagedWeights, Hint, LogError, NotPossible
-from ..store.connection import connect, explain, uri
+from ..store.connection import connect, create_private, explain, mode_beside, uri
 from ..store.locks import lease, lock_of
 from ..store.log import Log, adapters_folder
 from ..store.schema import upgrade_tables
@@ -129,7 +129,9 @@ def restore(folder: Path, path: Path, *, force: bool = False, dry_run: bool = Fa
     with lease(Log(path), waits=False):
         _remove(incoming)
         try:
+            create_private(incoming)
             shutil.copyfile(folder / LOG, incoming)
+            incoming.chmod(mode_beside(path if path.exists() else folder / LOG))
             events = prove(incoming)
             lost = _count_lost(path, incoming)
             if not dry_run and not force and lost != 0:
@@ -174,6 +176,7 @@ def _unfinished(folder: Path) -> Iterator[Path]:
 def _copy(log: Path, copy: Path) -> None:
     """SQLite's online backup: the pages as of one moment, in one pass, so that writers neither wait nor restart it."""
     try:
+        create_private(copy)
         with (
             closing(connect(log, "ro")) as source,
             closing(sqlite3.connect(copy, isolation_level=None)) as target,
@@ -181,7 +184,8 @@ def _copy(log: Path, copy: Path) -> None:
             source.backup(target)
             # A single file, which can be read where nothing can be written.
             target.execute("PRAGMA journal_mode = DELETE")
-    except sqlite3.Error as error:
+        copy.chmod(mode_beside(log))
+    except (sqlite3.Error, OSError) as error:
         raise explain(copy, error) from error
 
 

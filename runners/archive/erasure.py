@@ -123,9 +123,8 @@ class Search:
         """Look up the keys of the person's name; whether there is a new one, after which all events must be read again."""
         if self.target.person is None:
             return False
-        with self.log.reading() as connection:
-            rows = connection.execute("SELECT key FROM names WHERE name = ?", (self.target.person,)).fetchall()
-        new = {key for (key,) in rows} - self.found.names
+        key = self.log.find_name(self.target.person)
+        new = ({key} if key is not None else set()) - self.found.names
         self.found.names |= new
         self.found.keys |= new
         if new:

@@ -6,6 +6,7 @@ SHELL = "shell"
 BFCL = "bfcl"
 WEB = "web"
 BROWSE = "browse"
+DESKTOP = "desktop"
 
 OF_COMMANDS = (SHELL,)
 """The program's environments whose actions are commands. Folders of tasks are such environments too."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...domain.errors import NotFound
 from ...domain.events import EVENTS
 from ...projections.explain.tree import own_fields
+from ...projections.wording.sentences import describe
 
 if TYPE_CHECKING:
     from ..store.codec import Recorded
@@ -43,6 +44,18 @@ def _entry(recorded: Recorded, caused_by: int | None) -> dict[str, Any]:
         "caused_by": caused_by,
         "actor": event.actor,
         "data": own_fields(event),
+    }
+
+
+def show_line(log: Log, recorded: Recorded) -> dict[str, Any]:
+    """The event in words, JSON-plain, with names in place of their keys."""
+    position, event = log.reveal(recorded)
+    return {
+        "position": position,
+        "time": event.time.isoformat(),
+        "actor": event.actor,
+        "event": event.TOPIC,
+        "text": describe(event),
     }
 
 

@@ -37,6 +37,11 @@ class Explanation:
     rollout: str | None = None
     """The rollout that it concerns, hex; None without one."""
 
+    @property
+    def keys(self) -> frozenset[str]:
+        """The keys of the setting, as changes of it name them; empty where it explains something else."""
+        return frozenset(root.data["key"] for root in self.roots) if "setting" in self.about else frozenset()
+
     def to_json(self) -> dict[str, Any]:
         """The status and the tree, JSON-plain."""
         return {**self.about, "tree": [root.to_json() for root in self.roots]}
@@ -59,8 +64,7 @@ def explain(log: Log, state: State, name: str) -> Explanation:
 
 def read_history(log: Log, explained: Explanation) -> History:
     """The ratings of its role, the verdicts on its rollout and the descent of adapters, folded from the whole log."""
-    keys = frozenset(root.data["key"] for root in explained.roots) if "setting" in explained.about else frozenset()
-    history = History(explained.role, explained.rollout, keys)
+    history = History(explained.role, explained.rollout, explained.keys)
     for recorded in log.read():
         history.follow(recorded.position, recorded.event)
     history.marks = [replace(mark, text=log.say(mark.text)) for mark in history.marks]

@@ -15,7 +15,7 @@ from ...projections.wording.sentences import short_text
 from .run_list import Row
 
 STARS = re.compile(r"([1-5])(?:\.\.([1-5]))?")
-AGO = re.compile(r"([0-9]{1,6}) ?(min|h|d)")
+AGO = re.compile(r"([0-9]{1,18}) ?(min|h|d)")
 MINUTES = {"min": 1, "h": 60, "d": 1440}
 
 
@@ -110,9 +110,10 @@ def read_time(given: str, now: datetime, zone: tzinfo | None = None) -> datetime
         if ago is not None:
             return now - timedelta(minutes=int(ago[1]) * MINUTES[ago[2]])
         return parse_time(given, zone)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError) as error:
+        fault = "is not between the years 1 and 9999" if isinstance(error, OverflowError) else "is not a time"
         raise BadFilter(
-            f"{short_text(given, 40)!r} is not a time; give 2026-05-01, 2026-05-01T14:30, or how long ago: 90min, 2h, 3d"
+            f"{short_text(given, 40)!r} {fault}; give 2026-05-01, 2026-05-01T14:30, or how long ago: 90min, 2h, 3d"
         ) from None
 
 

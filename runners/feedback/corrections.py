@@ -312,16 +312,17 @@ def _record(
 ) -> TaskRun:
     rows = [lesson.to_json() for lesson in lessons]
     steps = sum(not lesson.is_instead for lesson in lessons)
-    # Keys are salted, so equal corrections are recognised by their text.
-    known = (
-        correction.correction
-        for correction in run.corrections
-        if _read(ledger.get_content(correction.correction)) == rows
-    )
-    key = next(known, None) or ledger.put(json.dumps(rows, ensure_ascii=False), "the correction")
+    own = ledger.put(json.dumps(rows, ensure_ascii=False), "the correction")
     caused_by = run.ended.reference if run.ended is not None else None
     context = ledger.context(actor, caused_by)
-    return ledger.write(TaskRun, run.id, lambda run: run.correct(source, key, steps, is_verified, context))
+
+    def decide(run: TaskRun) -> None:
+        """On the run as it is now: the same correction may have come meanwhile. Keys are salted, so its text is compared."""
+        keys = (correction.correction for correction in run.corrections)
+        known = next((key for key in keys if _read(ledger.get_content(key)) == rows), own)
+        run.correct(source, known, steps, is_verified, context)
+
+    return ledger.write(TaskRun, run.id, decide)
 
 
 def _read(correction: str | None) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ...domain.aggregates.run import TaskRun
-from ...domain.errors import Hint, NotPossible
+from ...domain.errors import NotEnded
 from ...domain.rules.rating import ISSUES
 from ...projections.wording.sentences import short_id
 
@@ -50,9 +50,9 @@ def keep_issues(ledger: Ledger, issues: Iterable[str]) -> list[str]:
 
 
 def require_ended(run: TaskRun) -> Any:
-    """The event that ended the run. Raises ``NotPossible`` where it has not ended."""
+    """The event that ended the run. Raises ``NotEnded`` where it has not ended."""
     if run.ended is None:
-        raise NotPossible(
-            f"run {short_id(run.id.hex)} has not ended; it can be rated and corrected after that", hint=Hint.END_RUN
+        raise NotEnded(
+            f"run {short_id(run.id.hex)} has not ended; it can be rated and corrected after that", [run.id.hex]
         )
     return run.ended

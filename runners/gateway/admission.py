@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from ...domain.settings.training import MONEY_DIGITS
 from ...domain.vocabulary import Scope
 from ..use_cases.access_keys import BEGINNING, hash_key
 from .replies import Handler, Refused, error_reply
@@ -63,17 +64,19 @@ class Room:
 
 
 class Admission:
-    """Checks requests. ``keys`` gives the valid keys by hash."""
+    """Checks requests. ``keys`` gives the valid keys by hash; ``trust`` is called with each request that carries one."""
 
     def __init__(
         self,
         keys: Callable[[], Mapping[str, AccessKey]],
         hosts: Collection[str] = (),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        trust: Callable[[web.Request], None] = lambda request: None,
     ) -> None:
         self._keys = keys
         self._hosts = {host.lower() for host in (*LOOPBACK, *hosts)}
         self._clock = clock
+        self._trust = trust
         self._usage: dict[str, Usage] = {}
         self.room = Room()
 
@@ -92,11 +95,15 @@ class Admission:
 
     def key_of(self, request: web.Request, *, is_basic: bool = False) -> AccessKey | None:
         """The valid key that the request carries; None where it carries none. With ``is_basic`` it may also be the password
-        of Basic authentication, which a browser sends by itself: so at addresses without pages alone."""
+        of Basic authentication, which a browser sends by itself: so at addresses without pages alone. Raises ``Refused``, 503,
+        where clients with keys have too many connections."""
         kind, _, key = request.headers.get("authorization", "").partition(" ")
         if is_basic and kind.lower() == "basic":
             kind, key = "bearer", _password(key)
-        return self._keys().get(hash_key(key.strip())) if kind.lower() == "bearer" else None
+        known = self._keys().get(hash_key(key.strip())) if kind.lower() == "bearer" else None
+        if known is not None:
+            self._trust(request)
+        return known
 
     def count_request(self, key: AccessKey) -> None:
         """Count a request of the key. Raises ``Refused``, 429, where it has used its share of the day."""
@@ -112,7 +119,7 @@ class Admission:
         """Count the tokens of an answer that the key was given, and their price."""
         prompt, answer, used = reply.prompt_tokens or 0, reply.completion_tokens or 0, self._today(key)
         used["tokens"] += prompt + answer
-        used["money"] += (prompt * prices.prompt_price + answer * prices.answer_price) / 1e6
+        used["money"] += prices.price_of(prompt, answer) / 10**MONEY_DIGITS
 
     def _today(self, key: AccessKey) -> dict[str, float]:
         """What the key has used today: the more of what this process counted, which is exact for its own requests, and of
@@ -143,10 +150,8 @@ class Admission:
 
         @web.middleware
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-            named = request.headers.getall("host", [])
-            if len(named) > 1:
-                return error_reply(400, "this request names more than one host")
-            if not named or not self.is_allowed(named[0]) or not self.is_allowed(request.host):
+            named = request.headers.get("host")
+            if named is None or not self.is_allowed(named) or not self.is_allowed(request.host):
                 return error_reply(403, "this gateway does not answer for that host; allow it with --allow-host")
             return await handler(request)
 

@@ -52,7 +52,7 @@ async def _complete(gateway: Gateway, key: AccessKey, request: web.Request) -> w
     if isinstance(begun, Repeated):
         return await _repeat(begun, asked, request)
     timing.exchange = begun
-    headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
+    headers = {name: ",".join(request.headers.getall(name)) for name in PASSED_ON if name in request.headers}
     if asked.is_stream:
         return await _stream(gateway, key, begun, request, headers)
     return await _answer(gateway, key, begun, request, headers)
@@ -67,7 +67,7 @@ async def _answer(
             whole = await gateway.upstream(exchange).answer(exchange, headers)
     except NoAnswer as error:
         await _end(gateway, key, exchange, Ending(problem=str(error), reason=error.reason))
-        return no_answer(error, exchange.headers)
+        return no_answer(error, exchange.headers, to_operator=Scope.ADMIN in key.scopes)
     except BaseException as error:
         await _end(gateway, key, exchange, Ending(problem=f"stopped by {type(error).__name__}"))
         raise
@@ -95,9 +95,10 @@ async def _stream(
         ending = Ending(_part(stream.so_far()), str(error), error.reason)
         if not response.prepared:
             await _end(gateway, key, exchange, ending)
-            return no_answer(error, exchange.headers)
+            return no_answer(error, exchange.headers, to_operator=Scope.ADMIN in key.scopes)
         await _end(gateway, key, exchange, ending)
-        await _finish(response, write_frame(error_body(error.status, str(error))))
+        message = str(error) if Scope.ADMIN in key.scopes else error.told
+        await _finish(response, write_frame(error_body(error.status, message)))
         return response
     except ConnectionError:
         problem = "the client did not read its answer" if patience.has_cut else "the client left before the end"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from ...adapters.serving.reply import loads
+from ...adapters.serving.reply import loads, refuse_constant
 from ...domain.errors import BadText, BadTools, GrokputerError
 from ...domain.page.media import AUDIO, KINDS, marks_in, without_marks, words_of, write_mark
 from ...domain.page.messages import Message
@@ -76,17 +76,12 @@ class ChatRequest:
 def read_object(body: bytes) -> dict[str, Any]:
     """The JSON object in the body. Raises ``BadRequest``."""
     try:
-        value = loads(body, parse_constant=_refuse_constant)
+        value = loads(body, parse_constant=refuse_constant)
     except (ValueError, RecursionError):
         raise BadRequest("the body is not JSON") from None
     if not isinstance(value, dict):
         raise BadRequest("the body is not a JSON object")
     return value
-
-
-def _refuse_constant(name: str) -> None:
-    """NaN and the infinities, which Python's JSON has and no other."""
-    raise ValueError(name)
 
 
 def read_chat_request(body: bytes) -> ChatRequest:

@@ -18,7 +18,7 @@ from ...domain.rules.routing import Route, route
 from ...domain.settings.settings import ROLES
 from ...domain.text import as_text
 from ...domain.vocabulary import Arm, FailureReason
-from ...projections.state.access import ACCESS_KEY
+from ...projections.state.open_runs import ACCESS_KEY
 from ..agent.abandoned import HELD_BY
 from ..environments.names import CHAT
 from ..use_cases.runs import BASE
@@ -238,7 +238,7 @@ def _prompt(desk: Desk, asked: ChatRequest) -> tuple[str, list[str]]:
     """The conversation in JSON, and the content keys of its pictures, which stand in it in place of their marks."""
     prompt, keys = json.dumps(asked.messages, ensure_ascii=False), list[str]()
     for digest, picture in asked.media.items():
-        keys.append(desk.ledger.put_picture(picture))
+        keys.append(desk.ledger.put_picture(picture, digest.removeprefix("sha256:")))
         prompt = prompt.replace(f" {digest}]", f" {keys[-1]}]")
     return prompt, keys
 

@@ -15,11 +15,12 @@ from ..wiring.services import Services
 from . import chat
 from .admission import LONGEST_BODY, Admission
 from .chat_request import BadRequest
+from .connections import Connections
 from .metrics.exporter import TraceExporter
 from .metrics.page import show_metrics
 from .metrics.process import ProcessMetrics
 from .owner import LogOwner
-from .replies import check_encoding, say_errors
+from .replies import check_encoding, check_headers, say_errors
 from .resources import catalog, feedback, foreign_feedback, openapi
 from .site.site import Site
 from .upstreams.endpoint import EndpointUpstream
@@ -74,19 +75,21 @@ class Gateway:
         self._with_pages = with_pages
         self.clock = clock
         self.owner = LogOwner(path, clock)
-        self.admission = Admission(lambda: self.owner.keys, hosts)
+        self.connections = Connections()
+        self.admission = Admission(lambda: self.owner.keys, hosts, trust=self.connections.trust)
         self.is_draining = False
         """Whether it is about to stop, so that no new request should come."""
         self.process_metrics = ProcessMetrics()
-        self.connections: Callable[[], int] = lambda: 0
-        """The number of open connections; ``watch`` sets it."""
         self._exporter = TraceExporter(path, lambda: self.owner.state, say)
         self._endpoint = EndpointUpstream()
         self._local: LocalUpstream | None = None
 
     def application(self) -> web.Application:
         """The web application. It opens the log when it starts."""
-        middlewares = [self.process_metrics.measure, say_errors, self.admission.check_host, check_encoding]
+        middlewares = [
+            *(self.process_metrics.measure, say_errors),
+            *(check_headers, self.admission.check_host, check_encoding),
+        ]
         app = web.Application(client_max_size=LONGEST_BODY, middlewares=middlewares)
         for (method, address), endpoint in {**ALWAYS, **(ADDRESSES if self._with_api else {})}.items():
             app.router.add_route(method, address, self._bind(endpoint))
@@ -97,12 +100,6 @@ class Gateway:
         app.on_shutdown.append(self._drain)
         app.on_cleanup.append(self._close)
         return app
-
-    def watch(self, runner: web.AppRunner) -> None:
-        """Count the connections of the runner, which has been set up."""
-        server = runner.server
-        assert server is not None
-        self.connections = lambda: len(server.connections)
 
     @property
     def model_queue(self) -> int:
@@ -135,7 +132,9 @@ class Gateway:
         self._exporter.start()
         services = await self.owner.act(lambda desk: Services(desk.ledger, desk.state, self._say))
         self._local = LocalUpstream(services, lambda: self.owner.state or services.state)
-        if self._with_api and services.state.policy.model.backend != Backend.ENDPOINT:
+        model = services.state.policy.model
+        if self._with_api and model.backend != Backend.ENDPOINT:
+            self._say(f"loading the model {model.base}; requests are answered after that")
             try:
                 await asyncio.to_thread(self._local.model, None)  # else the first request would wait for it
             except GrokputerError as error:

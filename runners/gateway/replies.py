@@ -21,6 +21,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 BODY_S = 60.0
 """Seconds in which the body of a request has to come; chosen: 32 MiB in a minute are 4 Mbit a second."""
+LONGEST_FORM = 2**20
+"""Bytes of a form, and of feedback; chosen: a long correction."""
 WRITE_S = 30.0
 """Seconds after which a client that does not read is cut, at least half of them; chosen: a proxy buffers more than that."""
 PART = 2**16
@@ -44,6 +46,14 @@ KINDS = {
 }
 """The type and the code of an error by its status."""
 
+ONCE = frozenset(
+    (
+        *(b"host", b"content-length", b"content-type", b"content-encoding", b"authorization", b"origin"),
+        *(b"idempotency-key", b"x-session-id", b"traceparent", b"openai-organization", b"openai-project"),
+        b"sec-fetch-site",
+    )
+)
+"""The headers of which a request has one at most, of those that are read."""
 RETRY_AFTER = re.compile(r"[A-Za-z0-9 ,:]{1,40}")
 
 
@@ -75,27 +85,39 @@ def json_reply(value: object, status: int = 200, headers: Mapping[str, str] | No
     return web.Response(body=body, status=status, content_type="application/json", headers=dict(headers or {}))
 
 
-def no_answer(error: NoAnswer, headers: Mapping[str, str]) -> web.Response:
-    """The response in place of an answer."""
+def no_answer(error: NoAnswer, headers: Mapping[str, str], *, to_operator: bool = False) -> web.Response:
+    """The response in place of an answer. Only an operator learns where the endpoint is."""
     again = {} if error.retry_after is None else {"retry-after": _plain(error.retry_after)}
     if error.body is not None:
         return web.Response(
             body=error.body, status=error.status, content_type="application/json", headers={**headers, **again}
         )
-    return error_reply(error.status, str(error), headers={**headers, **again})
+    message = str(error) if to_operator else error.told
+    return error_reply(error.status, message, headers={**headers, **again})
 
 
-async def read_body(request: web.Request) -> bytes:
-    """The body of the request. Raises ``Refused``, 408, where it has not come within ``BODY_S`` seconds."""
-    if request.content.is_eof():  # all of it has come
+async def read_body(request: web.Request, most: int | None = None) -> bytes:
+    """The body of the request, with ``most`` of so many bytes. Raises ``Refused``: 413 for a longer one, and 408 where it has
+    not come within ``BODY_S`` seconds."""
+    if most is None and request.content.is_eof():  # all of it has come
         return await request.read()
     try:
         async with asyncio.timeout(BODY_S):
-            return await request.read()
+            return await (request.read() if most is None else _read_at_most(request, most))
     except TimeoutError:
         raise Refused(
             408, f"the body of the request did not come within {BODY_S:g} s", {"connection": "close"}
         ) from None
+
+
+async def _read_at_most(request: web.Request, most: int) -> bytes:
+    body = b""
+    if (request.content_length or 0) <= most:
+        while len(body) <= most and not request.content.at_eof():
+            body += await request.content.read(most + 1 - len(body))
+        if len(body) <= most:
+            return body
+    raise Refused(413, f"this address takes a body of at most {most} bytes", {"connection": "close"})
 
 
 class Patience:
@@ -148,6 +170,19 @@ async def send_whole(request: web.Request, body: bytes, headers: Mapping[str, st
 def _plain(retry_after: str) -> str:
     """An endpoint's Retry-After, seconds or a date; a second where it has any other form."""
     return retry_after if RETRY_AFTER.fullmatch(retry_after) else "1"
+
+
+@web.middleware
+async def check_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse two headers of one name where a request has one: a proxy may have read the other one."""
+    seen = set()
+    for raw, _ in request.raw_headers:
+        name = raw.lower()
+        if name in ONCE:
+            if name in seen:
+                return error_reply(400, f"this request has more than one header {name.decode()}; send one")
+            seen.add(name)
+    return await handler(request)
 
 
 @web.middleware

@@ -6,8 +6,8 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,34 +68,52 @@ async def serve(path: Path, place: Place, parts: Parts, *, say: Callable[[str], 
     Raises ``LogError``, and ``OSError`` where it cannot listen.
     """
     gateway = Gateway(path, place.names, say, with_api=parts.api, with_pages=parts.pages)
+    worker = None
+    try:
+        async with listening(gateway, place.host, place.port) as port:
+            worker = await _start_worker(path) if parts.worker else None
+            address = f"http://{f'[{place.host}]' if ':' in place.host else place.host}:{port}"
+            _let_memory_rest()
+            if parts.api:
+                say(f"serving {address}/v1")
+            if parts.pages:
+                say(f"pages at {address}/")
+            try:
+                await _stopped()
+            finally:
+                if worker is not None and worker.returncode is None:
+                    with suppress(ProcessLookupError):
+                        worker.send_signal(signal.SIGINT)
+    finally:
+        if worker is not None:
+            await worker.wait()
+
+
+@asynccontextmanager
+async def listening(gateway: Gateway, host: str, port: int, *, grace_s: float = GRACE_S) -> AsyncIterator[int]:
+    """The port at which the gateway answers until the block ends; answers in progress then have so many seconds.
+
+    Raises ``LogError``, and ``OSError`` where it cannot listen.
+    """
     runner = web.AppRunner(
         gateway.application(),
         access_log=None,
-        shutdown_timeout=GRACE_S,
+        shutdown_timeout=grace_s,
         keepalive_timeout=IDLE_S,
         auto_decompress=False,
     )
     await runner.setup()
-    gateway.watch(runner)
-    worker = None
+    listener = None
     try:
-        site = web.TCPSite(runner, place.host, place.port)
-        await site.start()
-        worker = await _start_worker(path) if parts.worker else None
-        address = f"http://{f'[{place.host}]' if ':' in place.host else place.host}:{runner.addresses[0][1]}"
-        _let_memory_rest()
-        if parts.api:
-            say(f"serving {address}/v1")
-        if parts.pages:
-            say(f"pages at {address}/")
-        await _stopped()
+        server = runner.server
+        assert server is not None
+        accept = gateway.connections.accept
+        listener = await asyncio.get_running_loop().create_server(lambda: accept(server()), host, port)
+        yield listener.sockets[0].getsockname()[1]
     finally:
-        if worker is not None and worker.returncode is None:
-            with suppress(ProcessLookupError):
-                worker.send_signal(signal.SIGINT)
+        if listener is not None:
+            listener.close()
         await runner.cleanup()
-        if worker is not None:
-            await worker.wait()
 
 
 def _let_memory_rest() -> None:

@@ -49,7 +49,10 @@ RETELL_S = 60.0
 ABANDONED_S = 60.0
 """Seconds between two searches for runs whose process has ended; chosen."""
 
-NOTHING = "nothing to do: no role has ratings or a training yet; 'grokputer run' makes runs to rate"
+NOTHING = "nothing to do: no role has ratings or a training yet; "
+RUN = "'grokputer run' makes runs to rate"
+ASK = "rate the runs of programs on the pages, by /v1/feedback, or with 'grokputer rate'"
+"""What leads to work: on a log for one person, and on one with keys, whose runs programs make through its gateway."""
 
 TELLING = 20
 """At the start, alerts among this many newest events are reported; an earlier worker reported the older ones."""
@@ -114,7 +117,9 @@ class Idle:
             views = [view for view in view_roles(self.ledger, state, "this worker") if has_begun(view)]
             waits = {view.role: waits_for(view) for view in views}
             self._kinds = [f"{role} {wait.on}" for role, wait in waits.items()]
-            self._lines = [f"{role} {wait.message}" for role, wait in waits.items()] or [NOTHING]
+            self._lines = [f"{role} {wait.message}" for role, wait in waits.items()] or [
+                NOTHING + (ASK if state.access.valid() else RUN)
+            ]
             is_due = is_due or self._kinds != before
         if is_due and self._lines != self._told:
             self._told, self._told_at = self._lines, self.monotonic()

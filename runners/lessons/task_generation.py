@@ -28,6 +28,7 @@ from ..environments.shell.instance import Instance
 from ..environments.shell.proposal import FORM, BadProposal, Proposal, read_proposal
 from ..environments.shell.task_file import FILE, BadTask, TaskFile, read_task
 from ..environments.shell.trial import try_task
+from ..environments.web.own.folder import is_page_folder
 from ..wiring.task_folders import find_task_folder
 from .gather import teaching_runs
 
@@ -93,7 +94,8 @@ def find_failing_kinds(ledger: Ledger, services: Services, role: str) -> list[Fa
     failed: dict[tuple[str, str], list[PastRun]] = {}
     for run in teaching_runs(ledger, role, recipe):
         place = run.started.environment
-        is_of_commands = place in OF_COMMANDS or find_task_folder(place, folders) is not None
+        folder = find_task_folder(place, folders)
+        is_of_commands = place in OF_COMMANDS or (folder is not None and not is_page_folder(folder))
         is_failure = isinstance(run.ended, TaskFailed) and run.ended.reason in OWN_FAULTS
         if is_of_commands and is_failure:
             failed.setdefault((place, run.started.task), []).append(run)

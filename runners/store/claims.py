@@ -6,11 +6,12 @@ beside the views, and not in the log.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
+
+from .connection import if_table
 
 if TYPE_CHECKING:
     from .log import Log
@@ -48,10 +49,7 @@ def release(log: Log, run: UUID, holder: str) -> None:
 def holder_of(log: Log, run: UUID) -> str | None:
     """Who has the run now; None where it is free."""
     with log.reading() as connection:
-        try:
-            row = connection.execute("SELECT holder, until FROM claims WHERE run = ?", (run.hex,)).fetchone()
-        except sqlite3.OperationalError as error:
-            if "no such table" not in str(error):
-                raise
-            return None
+        row = if_table(
+            lambda: connection.execute("SELECT holder, until FROM claims WHERE run = ?", (run.hex,)).fetchone()
+        )
     return row[0] if row is not None and row[1] > log.clock.now().isoformat() else None

@@ -6,11 +6,14 @@ import errno
 import os
 import sqlite3
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 from ...domain.errors import Hint, LogError
+
+T = TypeVar("T")
 
 LOCK_TIMEOUT_S = 30
 """Seconds that SQLite waits for a program that writes without ``WriteLock``, such as its shell; chosen, like ``WAIT_S``."""
@@ -33,6 +36,29 @@ def require_file(path: Path) -> None:
         raise explain(path, error) from error
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise LogError(f"{path} is not a regular file", hint=Hint.NAME_OTHER_LOG)
+
+
+def create_private(path: Path) -> None:
+    """Create the empty file for its owner alone, whatever the umask: a log has the words of people. Raises ``OSError``."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def mode_beside(path: Path) -> int:
+    """The permissions of a new file beside the log: the log's own, as SQLite gives its files; its owner's without a log."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode) & 0o666 | 0o600
+    except OSError:
+        return 0o600
+
+
+def if_table(read: Callable[[], T]) -> T | None:
+    """What ``read`` returns; None where the log lacks the table, as one of an earlier program does."""
+    try:
+        return read()
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise
+        return None
 
 
 def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:

@@ -116,7 +116,7 @@ class Ledger(Log):
             return name
         key = self._names.get(name)
         if key is None or key.is_stored:
-            stored_key = self._one("SELECT key FROM names WHERE name = ?", check_text(name, what))
+            stored_key = self.find_name(check_text(name, what))
             if stored_key is not None:
                 return known_name(stored_key, name)
             key = self._names[name] = keep(name, is_name=True)
@@ -270,9 +270,13 @@ class Ledger(Log):
         """
         return keep(text, what)
 
-    def put_picture(self, picture: str) -> str:
-        """The content key of the picture, a text; always the same while the picture is kept. Raises ``BadText``."""
-        digest = digest_of(check_text(picture, "a picture"))
+    def put_picture(self, picture: str, digest: str | None = None) -> str:
+        """The content key of the picture, a text; always the same while the picture is kept. Raises ``BadText``.
+
+        ``digest`` is the picture's SHA-256 where the caller has it.
+        """
+        check_text(picture, "a picture")
+        digest = digest or digest_of(picture)
         key = self._pictures.get(digest)
         if key is not None:
             return key

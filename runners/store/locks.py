@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from ...adapters.registry.lock import WITHOUT_LIMIT, Held, hold, holder_entry, read_holder, read_process, write_holder
 from ...domain.errors import LogError, NotPossible
-from .connection import explain
+from .connection import explain, mode_beside
 
 if TYPE_CHECKING:
     from .log import Log
@@ -58,7 +58,7 @@ class WriteLock:
     def acquire(self) -> None:
         """Wait until this thread has the lock. After an interruption the lock is free again."""
         if self._file is None:
-            self._file = os.open(lock_of(self.path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._file = os.open(lock_of(self.path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode_beside(self.path))
         try:
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -166,17 +166,17 @@ def lease(
     ``task`` returns what that worker is doing. The system releases the lease when its holder ends. With ``waits`` off
     this raises ``NotPossible`` instead of waiting. Raises ``LogError`` where the file cannot be created.
     """
-    file = lease_of(log.path)
+    file, mode = lease_of(log.path), mode_beside(log.path)
     with ExitStack() as stack:
         try:
-            stack.enter_context(hold(file))
+            stack.enter_context(hold(file, mode=mode))
         except Held as holder:
             doing = task()
             other = f"another worker ({holder}) is at work on {log.path}{': ' if doing else ''}{doing}"
             if not waits:
                 raise NotPossible(f"{other}; wait until it ends") from None
             say(f"{other}; waiting for it")
-            stack.enter_context(hold(file, WITHOUT_LIMIT))
+            stack.enter_context(hold(file, WITHOUT_LIMIT, mode=mode))
         except OSError as error:
             raise explain(log.path, error) from error
         yield

@@ -244,6 +244,11 @@ class Log:
                         return int(position)
         return 0
 
+    def find_name(self, name: str) -> str | None:
+        """The content key of a person's name; None where the log does not know the name."""
+        key = self._one("SELECT key FROM names WHERE name = ?", name)
+        return None if key is None else str(key)
+
     def get_content(self, key: str) -> str | None:
         """The text under the key; None when it was erased. Raises ``LogError`` when it does not match its key."""
         with self.reading() as connection:

@@ -10,7 +10,7 @@ from pathlib import Path
 from ...adapters.registry.files import sync
 from ...domain.errors import LogError
 from ...domain.merkle import Tree, leaf
-from .connection import beside, connect, require_file
+from .connection import beside, connect, create_private, require_file
 from .locks import WriteLock
 from .log import APPLICATION_ID, COLUMNS
 
@@ -52,8 +52,9 @@ row id is reused after a deletion and may change in a VACUUM. ``nodes`` are thos
 def create_tables(path: Path) -> None:
     """Create an empty log at the path, completely or not at all, unless another process has just created one.
 
-    It is built under another name and then renamed, so a killed process leaves nothing in the way of the next. Raises
-    ``LogError`` where another process holds the lock, ``sqlite3.Error``, ``OSError``.
+    It is built under another name and then renamed, so a killed process leaves nothing in the way of the next. Its owner
+    alone may read it; where it takes the place of an empty file, that file's permissions stay. Raises ``LogError`` where
+    another process holds the lock, ``sqlite3.Error``, ``OSError``.
     """
     path = path.resolve()
     aside = path.with_name(f".{path.name}.new")
@@ -62,7 +63,8 @@ def create_tables(path: Path) -> None:
             return
         _remove(aside)
         try:
-            with closing(connect(aside, "rwc")) as connection:
+            create_private(aside)
+            with closing(connect(aside)) as connection:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("BEGIN IMMEDIATE")
                 for statement in TABLES:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gc
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ...projections.state.state import HANDLED, State
+from .connection import if_table
 from .log import Log
 from .snapshots import load_moment
 
@@ -21,13 +21,7 @@ def load_state(log: Log, position: int | None = None) -> State:
 def load_snapshot(log: Log, position: int | None = None) -> State:
     """The state from the newest snapshot not later than the position (None: now); a blank one where there is none."""
     with log.reading() as connection:
-        try:
-            state = load_moment(connection, position)
-        except sqlite3.OperationalError as error:
-            if "no such table" not in str(error):
-                raise
-            state = None  # A program without snapshots wrote the log.
-    return state or State()
+        return if_table(lambda: load_moment(connection, position)) or State()
 
 
 @contextmanager

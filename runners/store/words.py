@@ -17,7 +17,7 @@ from uuid import UUID
 
 from ...domain.events import Event
 from ...domain.text import check_text
-from .connection import insert_rows
+from .connection import if_table, insert_rows
 from .log import content_key
 from .writer import Transaction
 
@@ -81,12 +81,7 @@ def digest_of(picture: str) -> str:
 
 def find_picture(connection: sqlite3.Connection, digest: str) -> str | None:
     """The key of the stored picture with this digest; None without one."""
-    try:
-        row = connection.execute("SELECT key FROM pictures WHERE digest = ?", (digest,)).fetchone()
-    except sqlite3.OperationalError as error:
-        if "no such table" not in str(error):
-            raise
-        return None
+    row = if_table(lambda: connection.execute("SELECT key FROM pictures WHERE digest = ?", (digest,)).fetchone())
     return None if row is None else str(row[0])
 
 

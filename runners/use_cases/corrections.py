@@ -11,9 +11,10 @@ from ...domain.aggregates.run import TaskRun
 from ...domain.errors import GrokputerError, Hint, NotPossible
 from ...domain.events import CorrectionWithdrawn
 from ...domain.rules.imported import RECORDED
+from ...domain.rules.rating import LONGEST_CORRECTION
 from ...domain.vocabulary import CorrectionSource
 from ...projections.wording.sentences import short_id
-from ..feedback.corrections import correct_by_demonstration, correct_by_hand
+from ..feedback.corrections import BadCorrection, correct_by_demonstration, correct_by_hand
 from ..feedback.ratings import require_ended
 from ..improvement.process_manager import process_new_events
 from ..lessons.retries import RetryPolicy, correct_by_retries
@@ -24,6 +25,7 @@ from .lookups import require_run
 if TYPE_CHECKING:
     from ...domain.page.tools import ToolCall
     from ...domain.ports import Environment
+    from ...projections.state.state import State
     from ..store.ledger import Ledger
 
 
@@ -90,19 +92,27 @@ class Withdrawal:
     """The source of the latest correction that remains; None without one."""
 
 
-def correct(ledger: Ledger, run: UUID, way: Way, *, actor: str, services: Services | None = None) -> Correction:
+def correct(
+    ledger: Ledger,
+    run: UUID,
+    way: Way,
+    *,
+    actor: str,
+    services: Services | None = None,
+    known: State | None = None,
+) -> Correction:
     """Record a correction. Actions are carried out first, and recorded only if they do the task.
 
-    With ``services``, its open environments and model are used. Raises ``NotFound``, ``NotPossible``, ``BadCorrection``
-    for actions that do not do the task, and ``GrokputerError`` where neither demonstration nor retries did it; nothing
-    is recorded then.
+    With ``services``, its open environments and model are used; ``known`` is a state that follows the log. Raises
+    ``NotFound``, ``NotPossible``, ``BadCorrection`` for actions that do not do the task, and ``GrokputerError`` where neither
+    demonstration nor retries did it; nothing is recorded then.
     """
     task_run = require_run(ledger, run)
     require_ended(task_run)
     _check_way(task_run, way)
-    with nullcontext(services) if services is not None else Services(ledger, load_state(ledger)) as opened:
+    with nullcontext(services) if services is not None else Services(ledger, known or load_state(ledger)) as opened:
         corrected = _carry_out(ledger, task_run, way, opened, actor)
-    process_new_events(ledger)
+    process_new_events(ledger, known)
     if corrected is None:
         failed = f"no attempt of {way.attempts} did" if isinstance(way, Retries) else "the demonstration did not do"
         raise GrokputerError(f"{failed} the task of {short_id(run.hex)}; nothing was recorded")
@@ -131,9 +141,17 @@ def withdraw_correction(ledger: Ledger, run: UUID, *, reason: str = "", actor: s
     )
 
 
+def check_length(correction: str) -> None:
+    """Raise ``BadCorrection`` for one that is longer than is kept."""
+    if len(correction) > LONGEST_CORRECTION:
+        raise BadCorrection(f"the correction has {len(correction)} characters; it takes {LONGEST_CORRECTION}")
+
+
 def _check_way(run: TaskRun, way: Way) -> None:
-    """Raise ``NotPossible`` where a task of this kind needs another method."""
+    """Raise ``NotPossible`` where a task of this kind needs another method, ``BadCorrection`` for one that is too long."""
     assert run.started is not None
+    if isinstance(way, Answer | Actions):
+        check_length(way.text if isinstance(way, Answer) else "".join(way.actions))
     if run.started.is_question and not isinstance(way, Answer):
         raise NotPossible(f"run {short_id(run.id.hex)} is a question; give the right answer", hint=Hint.GIVE_ANSWER)
     if not run.started.is_question and isinstance(way, Answer):

@@ -4,6 +4,7 @@ nothing that writes."""
 from __future__ import annotations
 
 import getpass
+from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -11,7 +12,7 @@ from uuid import UUID
 from ...domain.aggregates.base import OWN_NAMES
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import BadArgument, GrokputerError, Hint, NotFound, NotPossible
-from ...domain.events import TaskStarted
+from ...domain.events import AdapterRegistered, TaskStarted
 from ...domain.events.base import KEY
 from ...domain.settings.settings import ROLES
 from ...projections.wording.sentences import short_text
@@ -90,15 +91,23 @@ def read_moment(moment: str, zone: tzinfo | None = None) -> int | datetime:
         return int(moment.lstrip("0")[:LONGEST_POSITION] or 0)
     try:
         return parse_time(moment, zone)
-    except (ValueError, OverflowError):
-        raise BadMoment(
-            f"{short_text(moment, 40)!r} is neither a position nor a time; give 120, 2026-05-01 or 2026-05-01T14:30"
-        ) from None
+    except (ValueError, OverflowError) as error:
+        is_far = isinstance(error, OverflowError)
+        fault = "is not between the years 1 and 9999" if is_far else "is neither a position nor a time"
+        raise BadMoment(f"{short_text(moment, 40)!r} {fault}; give 120, 2026-05-01 or 2026-05-01T14:30") from None
 
 
 def _show(time: datetime) -> str:
-    """The time in the local zone, with its offset."""
-    return time.astimezone().isoformat(" ", "seconds")
+    """The time in the local zone, with its offset; one that has no local time is shown as it is."""
+    with suppress(OverflowError):
+        time = time.astimezone()
+    return time.isoformat(" ", "seconds")
+
+
+def adapter_names(log: Log) -> list[str]:
+    """The adapters of the log, the oldest first, without its state."""
+    found = (recorded.event for recorded in log.read(1, None, (AdapterRegistered.TOPIC,)))
+    return [event.adapter for event in found if isinstance(event, AdapterRegistered)]
 
 
 def require_role(role: str) -> str:

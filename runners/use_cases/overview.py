@@ -159,8 +159,11 @@ class RunSummary:
 
 def view_status(log: Log, position: int | None = None) -> Status:
     """The present status, or the status at the position."""
-    state = load_state(log, position)
-    is_now = position is None
+    return status_of(log, load_state(log, position), is_now=position is None)
+
+
+def status_of(log: Log, state: State, *, is_now: bool = True) -> Status:
+    """The status as of the state; that of an earlier moment says nothing of the worker and of missing weights."""
     worker = find_worker(log) if is_now else None
     store = open_registry(state.policy, log.path) if is_now else None
     known = state.registry.adapters.values()

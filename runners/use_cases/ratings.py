@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ...domain.events import TaskRated
-from ...domain.rules.rating import check_stars
+from ...domain.rules.rating import check_stars, check_words
 from ..feedback import reviewer
 from ..feedback.ratings import record_rating
 from ..improvement.process_manager import process_new_events
@@ -52,6 +52,7 @@ def rate(
     rating counts for that role alone. Raises ``BadRating``, ``NotFound``, ``NotPossible``.
     """
     number = check_stars(stars)
+    check_words(comment, issues)
     rated = record_rating(ledger, require_run(ledger, run), number, list(issues), comment, actor, step, fault)
     position = ledger.position_of_newest(rated)
     process_new_events(ledger)

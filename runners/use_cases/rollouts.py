@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...domain.errors import Hint, UnknownAdapter
 from ...domain.vocabulary import HandDecision, RolloutPhase
 from ..improvement.process_manager import process_new_events
 from ..improvement.rollouts import decide_by_hand, require_weights
-from ..wiring.services import unknown_adapter
+from ..wiring.services import require_adapter
 
 if TYPE_CHECKING:
     from ..store.ledger import Ledger
@@ -86,9 +85,7 @@ def _decide(
     share: int | None = None,
 ) -> RolloutDecision:
     state = process_new_events(ledger)
-    known = state.registry.adapters
-    if adapter not in known:
-        raise UnknownAdapter(unknown_adapter(adapter, known), hint=Hint.SEE_ADAPTERS)
+    require_adapter(adapter, state.registry.adapters)
     if wanted == "forward" or to is not None:
         require_weights(ledger, state, adapter if wanted == "forward" else to)
     decided = decide_by_hand(ledger, state, adapter, HandDecision(wanted), reason, actor, to=to, share=share)

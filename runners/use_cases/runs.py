@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ...domain.aggregates.run import TaskRun
-from ...domain.errors import Hint, NotPossible, UnknownAdapter
+from ...domain.errors import NotPossible
 from ...domain.events import Capability, TaskAnswered, TaskFailed
 from ...domain.page.media import AUDIO, kind_of, kinds_of
 from ...domain.ports import require_taken, takes_of
@@ -24,7 +24,7 @@ from ..environments.names import CHAT
 from ..improvement.process_manager import process_new_events
 from ..store.states import load_state
 from ..wiring.environments import locate_page, locate_task
-from ..wiring.services import unknown_adapter
+from ..wiring.services import require_adapter
 from ..wiring.task_folders import task_folders
 from .lookups import find_position, require_role
 
@@ -246,10 +246,7 @@ def _choose_route(ledger: Ledger, state: State, request: TaskRequest, then: int 
         return state, None
     if request.adapter == BASE:
         return state, Route(Arm.PINNED, None, None)
-    known = state.registry.adapters
-    if request.adapter not in known:
-        raise UnknownAdapter(unknown_adapter(request.adapter, known), hint=Hint.SEE_ADAPTERS)
-    own_role = known[request.adapter].role
+    own_role = require_adapter(request.adapter, state.registry.adapters).role
     role = own_role if own_role in roles_in(request.role) else request.role
     return state, Route(Arm.PINNED, request.adapter, None, role)
 

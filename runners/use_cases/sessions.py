@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from ...domain.errors import Hint, NotFound, NotPossible
+from ...domain.errors import Hint, NotEnded, NotFound, NotPossible
 from ...domain.rules.rating import check_stars
 from ...domain.vocabulary import FailureReason
 from ..agent.preface import earlier_turns, runs_of_session
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ...domain.aggregates.run import TaskRun
+    from ...projections.state.state import State
     from ..sessions.imports import Session
     from ..store.ledger import Ledger
     from ..wiring.services import Services
@@ -66,30 +67,37 @@ def rate_session(
     actor: str,
     cause: str | None = None,
     until: datetime | None = None,
+    runs: Sequence[TaskRun] | None = None,
+    known: State | None = None,
 ) -> SessionRating:
     """Rate each ended run of the session that the person has not rated; with ``until``, those that had ended by then.
 
     A run that was interrupted, or whose environment was lost, has no outcome to rate. ``cause`` is the reference of the
-    event that the ratings follow from. Raises ``BadRating``, and as ``runs_to_rate`` does.
+    event that the ratings follow from. ``runs`` are those of ``runs_to_rate``, ``known`` is a state that follows the log,
+    where the caller has them. Raises ``BadRating``, and as ``runs_to_rate`` does.
     """
     number = check_stars(stars)
-    ended = [run for run in runs_to_rate(ledger, session) if until is None or _end_of(run) <= until]
+    ended = [
+        run
+        for run in (runs_to_rate(ledger, session) if runs is None else runs)
+        if until is None or _end_of(run) <= until
+    ]
     wanted = [
         run for run in ended if not any(actor in (rating.actor, ledger.say(rating.actor)) for rating in run.ratings)
     ]
     for run in wanted:
         record_rating(ledger, run, number, [], None, actor, cause=cause)
-    process_new_events(ledger)
+    process_new_events(ledger, known)
     return SessionRating(session, number, tuple(run.id for run in wanted), len(ended) - len(wanted))
 
 
 def runs_to_rate(ledger: Ledger, session: str) -> list[TaskRun]:
-    """The ended runs of the session, oldest first. Raises ``NotFound`` where there is none, and ``NotPossible`` where its
+    """The ended runs of the session, oldest first. Raises ``NotFound`` where there is none, and ``NotEnded`` where its
     first run has not ended yet."""
     found = list(runs_of_session(ledger, session))[::-1]
     ended = [run for run in found if run.ended and run.failure is not FailureReason.ENVIRONMENT]
-    if not ended and any(run.ended is None for run in found):
-        raise NotPossible(f"session {session!r} has no ended run yet; it can be rated after that", hint=Hint.END_RUN)
+    if not ended and (open := [run.id.hex for run in found if run.ended is None]):
+        raise NotEnded(f"session {session!r} has no ended run yet; it can be rated after that", open)
     if not ended:
         raise NotFound(f"session {session!r} has no ended run", hint=Hint.SEE_RUNS)
     return ended

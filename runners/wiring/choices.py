@@ -15,6 +15,8 @@ from ...domain.settings.forms import CHAT_TEMPLATES
 from ...domain.settings.keys import role_of, without_role
 from ...domain.settings.settings import BadSetting, Policy
 from ...domain.vocabulary import Backend
+from ..environments.senses.local_listener import NO_FOLDER, complain_of_model
+from ..environments.senses.remote_listener import MODEL
 from .availability import check_base, check_endpoint
 from .environments import FOR_BENCHMARKS, OWN
 from .extras import complain_of_reporter
@@ -93,6 +95,17 @@ def _check_beside(key: str, policy: Policy, content: Content) -> Availability | 
     return found._replace(is_certain=found.is_certain and without_role(key) == f"{kind}.model")
 
 
+def _check_listener(key: str, policy: Policy, content: Content) -> Availability | None:
+    """Of what hears speech: a warning at most, because folder and endpoint share the name of the model."""
+    audio = policy.audio
+    if audio.endpoint is not None:
+        return check_endpoint(audio.endpoint, [audio.model or MODEL], "audio.endpoint")._replace(is_certain=False)
+    problem = complain_of_model(Path(audio.model).expanduser()) if audio.model is not None else ""
+    also = ", and without audio.endpoint no name of a model is known"
+    found = f"{audio.model} {problem}{also if problem == NO_FOLDER else ''}"
+    return Availability("fail", found, is_certain=False) if problem else None
+
+
 _CHECKS: dict[str, Callable[[str, Policy, Content], Availability | None]] = {
     "model.base": _check_model,
     "model.revision": _check_model,
@@ -102,6 +115,8 @@ _CHECKS: dict[str, Callable[[str, Policy, Content], Availability | None]] = {
     "teacher.model": _check_beside,
     "judge.endpoint": _check_beside,
     "judge.model": _check_beside,
+    "audio.model": _check_listener,
+    "audio.endpoint": _check_listener,
     "training.report_to": _check_reporter,
 }
 

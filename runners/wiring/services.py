@@ -5,17 +5,18 @@ Each is created at first use, so a command that only reads the log loads no mode
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from ...domain.errors import ModelError, NotServed, UnknownAdapter
+from ...domain.errors import Hint, ModelError, NotServed, UnknownAdapter
 from ...domain.ports import Environment, Model, Teacher, TrainingLauncher, WeightRegistry
 from ...domain.settings.running import ModelSettings
 from ...domain.settings.settings import Policy
 from ...projections.state.state import State
 from ...projections.wording.sentences import say_names
+from ..environments.desktop.options import Options, read_size
 from ..store.ledger import Ledger
 from .availability import find_key_variable
 from .environments import locate_task, open_environment
@@ -36,6 +37,9 @@ def identify_base(base: Base) -> str:
     return base.identity()
 
 
+T = TypeVar("T")
+
+
 class Services:
     """The model, the environments and the weight registry of one log. Close it, or use it as a context manager.
 
@@ -53,6 +57,8 @@ class Services:
         self._beside: dict[tuple[object, ...], Teacher] = {}
         """The open models beside the agent's own, by setting, endpoint, name and limits."""
         self._base_label: str | None = None
+        self.display = ""
+        """A person's display, on which a desktop works in place of a private one; empty for none."""
 
     @property
     def store(self) -> WeightRegistry:
@@ -133,8 +139,15 @@ class Services:
         if opened is None or opened[0] != folders.get(name):
             if opened is not None:  # the setting names another folder now
                 opened[1].close()
-            opened = self._environments[name] = folders.get(name), open_environment(name, folders, is_headed=is_headed)
+            environment = open_environment(name, folders, self._desktop, is_headed=is_headed)
+            opened = self._environments[name] = folders.get(name), environment
         return opened[1]
+
+    @property
+    def _desktop(self) -> Options:
+        """The options of a desktop."""
+        chosen = self.state.policy.environment
+        return Options(read_size(chosen.desktop_size), chosen.desktop_input, self.display)
 
     @property
     def task_folders(self) -> dict[str, Path]:
@@ -209,6 +222,13 @@ class Services:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def require_adapter(name: str, known: Mapping[str, T], where: str = "") -> T:
+    """What is known of the adapter. Raises ``UnknownAdapter``, with ``where`` before its line."""
+    if name not in known:
+        raise UnknownAdapter(where + unknown_adapter(name, known), hint=Hint.SEE_ADAPTERS)
+    return known[name]
 
 
 def unknown_adapter(name: str, known: Iterable[str]) -> str:

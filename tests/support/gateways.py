@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
-from aiohttp import web
 from in_thread import InThread
 
 from grokputer.domain.vocabulary import Scope
 from grokputer.runners.gateway.gateway import Gateway
+from grokputer.runners.gateway.server import listening
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.use_cases.access_keys import create_key
+from grokputer.runners.use_cases.settings import change_setting
 
 PROGRAM = "from grokputer.cli import main; main()"
 
@@ -42,15 +43,31 @@ class Served:
         self, address: str, body: object = None, *, key: str | None = "", headers: Mapping[str, str] | None = None
     ) -> tuple[int, Mapping[str, str], Any]:
         """The status, headers and JSON of a request; an empty ``key`` is the gateway's own, None sends none."""
+        status, found, answered = self.ask_text(address, body, key=key, headers=headers)
+        return status, found, json.loads(answered)
+
+    def ask_text(
+        self, address: str, body: object = None, *, key: str | None = "", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Mapping[str, str], str]:
+        """As ``ask``, with the body as the text that came."""
         given = {} if key is None else {"authorization": f"Bearer {key or self.key}"}
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}{address}", data, {**given, **(headers or {})})
         try:
             with urllib.request.urlopen(request) as response:
-                return response.status, dict(response.headers), json.loads(response.read())
+                return response.status, dict(response.headers), response.read().decode()
         except HTTPError as error:
             with error:
-                return error.code, dict(error.headers), json.loads(error.read())
+                return error.code, dict(error.headers), error.read().decode()
+
+
+def make_log_before(path: Path, url: str) -> Path:
+    """A new log at the path, whose runs go to the endpoint at this URL."""
+    ledger = Ledger.create(path)
+    for key, value in {"model.backend": "openai", "model.endpoint": url, "model.base": "tiny"}.items():
+        change_setting(ledger, key, value, actor="ada")
+    ledger.close()
+    return path
 
 
 def make_key(path: Path, *scopes: str, holder: str = "ada", **limits: float) -> str:
@@ -62,8 +79,10 @@ def make_key(path: Path, *scopes: str, holder: str = "ada", **limits: float) -> 
 
 
 @contextmanager
-def serving(path: Path, *, with_api: bool = True, with_pages: bool = True) -> Iterator[Served]:
-    """A gateway on the log until the block ends, then stopped as a signal stops it."""
+def serving(
+    path: Path, *, with_api: bool = True, with_pages: bool = True, say: Callable[[str], None] = lambda line: None
+) -> Iterator[Served]:
+    """A gateway on the log until the block ends, then stopped as a signal stops it. ``say`` gets its lines."""
     key = make_key(path)
     ready, stop = threading.Event(), asyncio.Event()
     at: dict[str, Any] = {}
@@ -77,17 +96,11 @@ def serving(path: Path, *, with_api: bool = True, with_pages: bool = True) -> It
 
     async def run() -> None:
         at["loop"] = asyncio.get_running_loop()
-        try:
-            gateway = Gateway(path, with_api=with_api, with_pages=with_pages)
-            runner = web.AppRunner(gateway.application(), access_log=None, shutdown_timeout=5, auto_decompress=False)
-            await runner.setup()
-            gateway.watch(runner)
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            at["port"] = runner.addresses[0][1]
+        gateway = Gateway(path, say=say, with_api=with_api, with_pages=with_pages)
+        async with listening(gateway, "127.0.0.1", 0, grace_s=5) as port:
+            at["port"] = port
             ready.set()
             await stop.wait()
-        finally:
-            await runner.cleanup()
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -101,11 +114,15 @@ def serving(path: Path, *, with_api: bool = True, with_pages: bool = True) -> It
         thread.join()
 
 
+def serve_command(path: Path, port: int = 0) -> list[str]:
+    """The command that starts a gateway on the log, without a worker. Port 0 is a free one."""
+    return [sys.executable, "-c", PROGRAM, "serve", "--port", str(port), "--no-worker", "--db", str(path)]
+
+
 @contextmanager
 def process_on(path: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A gateway in a process of its own, and its base URL; killed at the end. Port 0 is a free one."""
-    command = [sys.executable, "-c", PROGRAM, "serve", "--port", str(port), "--no-worker", "--db", str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(serve_command(path, port), stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             url = next(found[0] for line in process.stdout if (found := re.search(r"http://\S+", line)))
@@ -127,16 +144,17 @@ class RawUpstream(InThread):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.asked: list[dict[str, Any]] = []
+        self.answer(body, status=status, kind=kind, cuts=cuts, headers=headers)
         upstream = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 upstream.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                for name, value in (headers or {}).items():
+                body = upstream.body
+                self.send_response(upstream.status)
+                for name, value in upstream.headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body) + (100 if cuts else 0)))
+                self.send_header("Content-Length", str(len(body) + (100 if upstream.cuts else 0)))
                 self.end_headers()
                 self.wfile.write(body)
                 self.wfile.flush()
@@ -154,3 +172,16 @@ class RawUpstream(InThread):
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.port}/v1"
+
+    def answer(
+        self,
+        body: bytes,
+        *,
+        status: int = 200,
+        kind: str = "text/event-stream",
+        cuts: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Answer so from now on."""
+        self.body, self.status, self.cuts = body, status, cuts
+        self.headers = {"Content-Type": kind, **(headers or {})}

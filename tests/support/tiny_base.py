@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_once import made_once
 
 from grokputer.adapters.data.examples import Example, write_examples
 from grokputer.adapters.serving.base_model import Base
@@ -91,7 +92,7 @@ def build_base(directory: Path, *, width: int = 64, fill: float | None = None) -
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a base model of 0.1 M parameters."""
-    return build_base(tmp_path_factory.mktemp("tiny") / "base")
+    return made_once(tmp_path_factory, "tiny", lambda folder: build_base(folder / "base"))
 
 
 RECIPE = Recipe(epochs=2, batch=8, accumulation=1, learning_rate=1e-2, dropout=0.0, checkpoint_steps=4)
@@ -118,12 +119,15 @@ class Trained:
 @pytest.fixture(scope="session")
 def trained(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """``asked`` is trained in a process of its own and ``done`` in this one."""
-    folder = tmp_path_factory.mktemp("trained")
-    progress: list[Progress] = []
-    asked = train(job(folder / "asked", tiny_base, click_examples(64)), progress.append)
-    with quiet_libraries():
-        done = train_job(job(folder / "done", tiny_base, click_examples(64, done=True)))
-    return Trained(asked, done, progress)
+
+    def make(folder: Path) -> Trained:
+        progress: list[Progress] = []
+        asked = train(job(folder / "asked", tiny_base, click_examples(64)), progress.append)
+        with quiet_libraries():
+            done = train_job(job(folder / "done", tiny_base, click_examples(64, done=True)))
+        return Trained(asked, done, progress)
+
+    return made_once(tmp_path_factory, "trained", make)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from ....domain.errors import Hint, UnknownAdapter
 from ...explain.rollout_health import Health, check_rollout
 from ..options import open_log
 from ..rendering import print_json, print_line
@@ -36,12 +35,11 @@ class CheckCommand(TyperCommand):
 def print_health(db: Path, adapter: str, as_json: bool) -> None:
     """Print the health of the adapter's rollout, and exit with its status. Raises ``UnknownAdapter``."""
     from ...store.states import load_state
-    from ...wiring.services import unknown_adapter
+    from ...wiring.services import require_adapter
 
     log = open_log(db)
     state = load_state(log)
-    if adapter not in state.registry.adapters:
-        raise UnknownAdapter(unknown_adapter(adapter, state.registry.adapters), hint=Hint.SEE_ADAPTERS)
+    require_adapter(adapter, state.registry.adapters)
     checked = check_rollout(state, adapter)
     reason = log.say(checked.reason)
     if as_json:

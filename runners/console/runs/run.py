@@ -19,6 +19,7 @@ from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, Role, name_actor, open_ledger, read_moment
 from ..rendering import print_json, print_line, say
 from .asking import ask_feedback
+from .display import ask_for_display
 from .outcomes import Shown, outcome_document, print_outcome, say_lost, say_start, saying_interruption, show_step
 from .task_list import read_tasks, run_list, say_successes
 
@@ -51,8 +52,8 @@ def run(
     env: Annotated[
         str | None,
         typer.Option(
-            help="Where: miniwob, shell, web, chat, a plug-in or a folder of tasks; default: chat for words with a space in "
-            "them, browse where --url is given, else the one that has the task."
+            help="Where: miniwob, shell, web, desktop, chat, a plug-in or a folder of tasks; default: chat for words with a "
+            "space in them, browse where --url is given, else the one that has the task."
         ),
     ] = None,
     seed: Annotated[
@@ -92,6 +93,13 @@ def run(
         typer.Option(metavar="FILE", help="A sound that comes with the task (WAV, MP3, FLAC, Ogg); repeatable."),
     ] = None,
     times: Annotated[int, typer.Option(min=1, help="Number of runs, each with the next seed.")] = 1,
+    display: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DISPLAY",
+            help="Let the agent work on this display of yours, as :0, in place of a private one; asks before it begins.",
+        ),
+    ] = None,
     no_feedback: Annotated[bool, typer.Option("--no-feedback", help="Do not ask for a rating.")] = False,
     reviewer: Annotated[
         bool, typer.Option("--reviewer", help="Let the reviewer rate from the reward, and correct by demonstration.")
@@ -123,7 +131,8 @@ def run(
     if source is not None:
         run_list(ledger, read_tasks(source, wanted), name_actor(None), as_json)
         return
-    ended = _play(ledger, wanted, times, _choose_feedback(reviewer, no_feedback), is_shown=not as_json)
+    shown_on = "" if display is None else ask_for_display(display, env)
+    ended = _play(ledger, wanted, times, _choose_feedback(reviewer, no_feedback), shown_on, is_shown=not as_json)
     _conclude(ledger, ended, db, as_json)
 
 
@@ -179,7 +188,9 @@ def _conclude(ledger: Ledger, ended: list[UUID], db: Path, as_json: bool) -> Non
         suggest("status" if runs[-1].ratings else f"rate {short_id(ended[-1].hex)}", db)
 
 
-def _play(ledger: Ledger, wanted: TaskRequest, times: int, feedback: Feedback | None, *, is_shown: bool) -> list[UUID]:
+def _play(
+    ledger: Ledger, wanted: TaskRequest, times: int, feedback: Feedback | None, display: str, *, is_shown: bool
+) -> list[UUID]:
     """Run the task so many times, each with the next seed, and take the feedback after each run; the runs."""
     from ...store.states import load_state
     from ...use_cases.ratings import review
@@ -188,6 +199,7 @@ def _play(ledger: Ledger, wanted: TaskRequest, times: int, feedback: Feedback | 
 
     actor, ended = name_actor(None), list[UUID]()
     with Services(ledger, load_state(ledger), say) as services:
+        services.display = display
         progress = TaskProgress(say_lost, Shown(services).show_plan, say_start, show_step)
         for _ in range(times):
             with saying_interruption():

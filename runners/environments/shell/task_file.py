@@ -33,7 +33,7 @@ MOST_BYTES = 1 << 20
 
 LONGEST_S = 60
 
-_VALUE = re.compile(r"@(\w+)@")
+VALUE = re.compile(r"@(\w+)@")
 
 
 class BadTask(EnvironmentUnavailable):
@@ -67,7 +67,7 @@ class TaskFile:
         drawn = {key: draw.choice(known) for key, known in self.values.items()}
 
         def put(text: str) -> str:
-            return _VALUE.sub(lambda found: drawn.get(found[1], found[0]), text)
+            return VALUE.sub(lambda found: drawn.get(found[1], found[0]), text)
 
         files = {
             put(path): put(content) if isinstance(content, str) else content for path, content in self.files.items()
@@ -114,14 +114,14 @@ def _is_there(tree: Tree, path: str, text: str | None) -> bool:
 
 def read_task(folder: Path) -> TaskFile:
     """The task in the folder. Raises ``BadTask``."""
-    reader = _Reader(folder)
+    reader = TaskReader(folder)
     task = reader.read()
     if task is None or reader.mistakes:
         raise BadTask(reader.mistakes)
     return task
 
 
-class _Reader:
+class TaskReader:
     """Reads one task folder, and collects what is wrong with it."""
 
     def __init__(self, folder: Path) -> None:
@@ -286,7 +286,7 @@ class _Reader:
 
     def _check_names(self, written: Mapping[str, Any], values: Mapping[str, object]) -> None:
         """Each ``@name@`` must have a list of values, and each list a place where it is used."""
-        used = set(_VALUE.findall(repr({key: value for key, value in written.items() if key != "values"})))
+        used = set(VALUE.findall(repr({key: value for key, value in written.items() if key != "values"})))
         for name in sorted(values.keys() - used):
             self._wrong(f"values.{name}", "is used nowhere", f"write @{name}@ where it should stand, or leave it out")
         known = self._table("values", written.get("values", {}))

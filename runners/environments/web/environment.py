@@ -7,6 +7,7 @@ with ``DONE``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 from ....domain.errors import EnvironmentUnavailable, UnknownTask
 from ....domain.events import Capability
@@ -89,7 +90,7 @@ class Web(Environment):
         self._browsing.close()
         self._tasks.close()
 
-    def __enter__(self) -> Web:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

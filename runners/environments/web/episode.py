@@ -27,8 +27,12 @@ class Episode:
         why = self.visit.open(self.instance.url)
         notes = self.visit.proxy.take_refusals()
         about = self._about_documents(notes)
-        if why or about:
-            raise EnvironmentUnavailable(f"cannot open {self.instance.url}: {about[0] if about else why}")
+        own = str(read_url(self.instance.url))
+        self.visit.refresh(self.visit.tab)
+        is_open = self.visit.tab.url.startswith(("http://", "https://")) or self.visit.dialog is not None
+        if why or not is_open or any(note.startswith(f"{own} ") for note in about):
+            reason = about[0] if about else why or "it is no page"
+            raise EnvironmentUnavailable(f"cannot open {self.instance.url}: {reason}")
         return self._draw("", notes)
 
     def act(self, written: str) -> Page:
@@ -46,15 +50,16 @@ class Episode:
         self.visit.settle()
         notes = self.visit.proxy.take_refusals()
         about = self._about_documents(notes)
+        if about:
+            self.visit.close_refused()
         if about and not why:
             why = f"refused: {about[0]}"
         return self._draw(why, [note for note in notes if note not in about])
 
     def _about_documents(self, notes: Sequence[str]) -> list[str]:
-        """What of the refusals concerns a document that was asked for since the last look: a page, a frame, a form."""
-        wanted, self.visit.documents = self.visit.documents, []
+        """What of the refusals concerns where a page went, or what it opened, since the last look."""
         places = set()
-        for url in wanted:
+        for url in self.visit.take_documents():
             try:
                 places.add(str(read_url(url)))
             except BadAddress as error:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from prometheus_client.core import Metric
 
 from ....domain.settings.settings import ROLES
+from ....domain.settings.training import MONEY_DIGITS
 from ....domain.vocabulary import AdapterStatus, AlertKind, Arm, FailureReason, Severity, TrainingStatus
-from ....projections.state.usage import MODEL_MS, MONEY_DIGITS, RUN_MS, TOKENS
+from ....projections.state.usage import MODEL_MS, RUN_MS, TOKENS
 from ....projections.wording.role_metrics import role_metrics
 from ...explain.rollout_health import Health, check_rollout
 from .families import Names, bound, counter, flags, gauge, histogram

@@ -54,7 +54,7 @@ async def show_metrics(gateway: Gateway, request: web.Request) -> web.StreamResp
     if group != "log":
         shown += gateway.process_metrics.collect(
             at_scrape(
-                gateway.connections(),
+                len(gateway.connections),
                 {"log": gateway.owner.waiting, "model": gateway.model_queue},
                 gateway.owner.lag_s,
                 is_writable=gateway.owner.is_writable,

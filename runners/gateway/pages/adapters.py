@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from ....domain.errors import Hint, NotFound, UnknownAdapter
+from ....domain.errors import NotFound
 from ....domain.events import (
     DatasetBuilt,
     Event,
@@ -20,13 +20,14 @@ from ....domain.rules.cost import Prices
 from ....domain.settings.settings import ROLES
 from ....domain.vocabulary import OPEN_TRAININGS
 from ....projections.explain.history import family_of, read_parents
-from ....projections.wording.sentences import describe, short_text
+from ....projections.wording.sentences import short_text
 from ...explain.curves import draw_loss
 from ...explain.descent import draw_descent
+from ...explain.event_list import show_line
 from ...store.states import load_state
-from ...use_cases.overview import view_status
+from ...use_cases.overview import status_of
 from ...use_cases.trainings import request_training
-from ...wiring.services import unknown_adapter
+from ...wiring.services import require_adapter
 from ..site.visit import Done, View, Visit
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def list_adapters(visit: Visit) -> View:
     """Every adapter, the newest first, and their descent."""
     log = visit.ledger
     state, parents = load_state(log), read_parents(log)
-    rows = [_show_adapter(adapter, state) for adapter in view_status(log).adapters]
+    rows = [_show_adapter(adapter, state) for adapter in status_of(log, state).adapters]
     roles = [role for role in ROLES if any(row["role"] == role for row in rows)]
     drawn = Markup().join(
         Markup("<h3>Role {}</h3>{}").format(role, Markup(draw_descent(family_of(state, role, parents), None)))
@@ -57,16 +58,14 @@ def show_adapter(visit: Visit) -> View:
     """One adapter: its origin, its proof, its gate, its ratings and runs. Raises ``UnknownAdapter``."""
     log, name = visit.ledger, visit.name("adapter")
     state = load_state(log)
-    known = state.registry.adapters
-    if name not in known:
-        raise UnknownAdapter(unknown_adapter(name, known), hint=Hint.SEE_ADAPTERS)
-    status = view_status(log)
+    known = require_adapter(name, state.registry.adapters)
+    status = status_of(log, state)
     adapter = next(each for each in status.adapters if each.name == name)
-    history = sorted(log.history(known[name].uuid) + _rollout_history(log, state, name), key=lambda each: each.position)
+    history = sorted(log.history(known.uuid) + _rollout_history(log, state, name), key=lambda each: each.position)
     data = {
         "shown": _show_adapter(adapter, state),
         "runs": [row for row in status.metrics if row["adapter"] == name],
-        "events": _events(log, history),
+        "events": [show_line(log, recorded) for recorded in reversed(history)],
     }
     drawn = Markup(draw_descent(family_of(state, adapter.role, read_parents(log)), name))
     return View("adapter", f"Adapter {name}", data, {"descent": drawn})
@@ -140,7 +139,7 @@ def show_training(visit: Visit) -> View:
         "by_source": {} if dataset is None else dataset.by_source,
         "now": _estimate(log, state, training, events),
         "recipe": dict(sorted(requested.recipe.items())),
-        "events": _events(log, history),
+        "events": [show_line(log, recorded) for recorded in reversed(history)],
     }
     title = f"Training {training.id[:8]} for role {training.role}"
     return View("training", title, data, {"curve": Markup(draw_loss(loss, training.steps or 0))})
@@ -181,11 +180,3 @@ def _estimate(log: Log, state: State, training: Training, events: Sequence[Event
 
 def _seconds(first: datetime, last: datetime) -> float:
     return max(0.0, (last - first).total_seconds())
-
-
-def _events(log: Log, history: Sequence[Recorded]) -> list[dict[str, Any]]:
-    """The events in words, the newest first."""
-    return [
-        {"position": position, "time": event.time.isoformat(), "actor": event.actor, "text": describe(event)}
-        for position, event in map(log.reveal, reversed(history))
-    ]

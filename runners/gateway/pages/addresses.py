@@ -10,33 +10,37 @@ RATER = (Scope.RATE,)
 """Who may rate."""
 ADMIN = (Scope.ADMIN,)
 """Who may decide."""
+FAILURES = (*failures.FIELDS, "last")
+QUEUE = ("order", "role")
 
 PAGES: dict[tuple[str, str], Page] = {
     ("GET", "/"): Page(home.show_home),
-    ("GET", "/runs"): Page(runs.list_runs),
+    ("GET", "/runs"): Page(runs.list_runs, query=(*runs.FIELDS, *runs.FLAGS, "limit"), threads=1),
     ("GET", "/runs/{run}"): Page(runs.show_run),
     ("GET", "/runs/{run}/media/{key}"): Page(media.show_media),
-    ("GET", "/failures"): Page(failures.show_failures),
-    ("GET", "/failures/{run}"): Page(failures.show_group),
-    ("POST", "/failures/{run}"): Page(failures.train_on_group, ADMIN),
-    ("GET", "/rate"): Page(rating.show_next, RATER),
-    ("GET", "/rate/{run}"): Page(rating.show_form, RATER),
-    ("POST", "/rate/{run}"): Page(rating.save, RATER),
+    ("GET", "/failures"): Page(failures.show_failures, query=FAILURES, threads=1),
+    ("GET", "/failures/{run}"): Page(failures.show_group, query=FAILURES, threads=1),
+    ("POST", "/failures/{run}"): Page(
+        failures.train_on_group, ADMIN, query=FAILURES, fields=(*FAILURES, "reason"), threads=1
+    ),
+    ("GET", "/rate"): Page(rating.show_next, RATER, query=(*QUEUE, "after")),
+    ("GET", "/rate/{run}"): Page(rating.show_form, RATER, query=QUEUE),
+    ("POST", "/rate/{run}"): Page(rating.save, RATER, query=QUEUE, fields=rating.FIELDS, threads=4),
     ("GET", "/rollouts"): Page(rollouts.list_rollouts),
-    ("GET", "/rollouts/{adapter}"): Page(rollouts.show_rollout),
-    ("POST", "/rollouts/{adapter}"): Page(rollouts.decide, ADMIN),
+    ("GET", "/rollouts/{adapter}"): Page(rollouts.show_rollout, threads=1),
+    ("POST", "/rollouts/{adapter}"): Page(rollouts.decide, ADMIN, fields=rollouts.FIELDS),
     ("GET", "/adapters"): Page(adapters.list_adapters),
     ("GET", "/adapters/{adapter}"): Page(adapters.show_adapter),
     ("GET", "/trainings"): Page(adapters.list_trainings),
-    ("POST", "/trainings"): Page(adapters.request, ADMIN),
+    ("POST", "/trainings"): Page(adapters.request, ADMIN, fields=("role", "reason")),
     ("GET", "/trainings/{training}"): Page(adapters.show_training),
-    ("GET", "/alerts"): Page(alerts.list_alerts),
-    ("GET", "/settings"): Page(settings.list_settings),
-    ("POST", "/settings"): Page(settings.change, ADMIN),
+    ("GET", "/alerts"): Page(alerts.list_alerts, query=("limit",)),
+    ("GET", "/settings"): Page(settings.list_settings, query=settings.FILTER),
+    ("POST", "/settings"): Page(settings.change, ADMIN, query=settings.FILTER, fields=settings.FIELDS),
     ("GET", "/settings/{key}"): Page(settings.show_setting),
-    ("GET", "/log"): Page(history.list_events),
+    ("GET", "/log"): Page(history.list_events, query=history.FILTER, threads=1),
     ("GET", "/log/{position}"): Page(history.show_event),
-    ("GET", "/why/{name}"): Page(history.explain_name),
-    ("GET", "/at"): Page(history.show_moment),
+    ("GET", "/why/{name}"): Page(history.explain_name, query=("ratings",), threads=1),
+    ("GET", "/at"): Page(history.show_moment, query=("moment", "adapter")),
 }
 """Every page by method and address; the parts in braces name something."""

@@ -12,25 +12,28 @@ from ....domain.settings.settings import ROLES
 from ....projections.explain.failures.group import FailureGroup
 from ....projections.wording.sentences import count, short_id
 from ...explain.run_filter import RunFilter, read_time
-from ...store.states import load_state
-from ...use_cases.reading.failures import view_failures
+from ...use_cases.lookups import adapter_names
+from ...use_cases.reading.failures import Failures, view_failures
+from ...use_cases.reading.kept import Kept, moment_of
 from ...use_cases.trainings import request_training
 from ..site.visit import Done, Form, View, Visit
 from .runs import id_of
 
-LAST, MOST = 2000, 20_000
+LAST, MOST = 2000, 10_000
 """The newest runs that the page examines, and the most that it can be asked for; chosen: a page should come within seconds."""
 FIELDS = ("role", "task", "adapter", "since")
+_found: Kept[Failures] = Kept(8)
+"""The failures by the moment of the log and the conditions: people who wait for the same ones get one computation."""
 
 
 def show_failures(visit: Visit) -> View:
     """The failures among the newest runs that meet the conditions in the address."""
     conditions = _read(visit.query, visit)
-    found = view_failures(visit.ledger, conditions.wanted, conditions.last)
+    found = conditions.find(visit, with_advice=True)
     data = {
         **conditions.to_json(),
         **found.to_json(),
-        "choices": {"role": list(ROLES), "adapter": ["base", *load_state(visit.ledger).registry.adapters]},
+        "choices": {"role": list(ROLES), "adapter": ["base", *adapter_names(visit.ledger)]},
     }
     return View("failures", "Failures", data)
 
@@ -72,7 +75,12 @@ class _Conditions:
 
     def group_of(self, visit: Visit) -> FailureGroup:
         """The group of the run that the address names. Raises ``NotFound``."""
-        return view_failures(visit.ledger, self.wanted, self.last, with_advice=False).group_of(id_of(visit))
+        return self.find(visit, with_advice=False).group_of(id_of(visit))
+
+    def find(self, visit: Visit, *, with_advice: bool) -> Failures:
+        """The failures among the runs that meet the conditions. Raises ``NotFound`` for an unknown role."""
+        log, key = visit.ledger, (moment_of(visit.ledger), self.wanted, self.last, with_advice)
+        return _found.get(key, lambda: view_failures(log, self.wanted, self.last, with_advice=with_advice))
 
     def to_json(self) -> dict[str, Any]:
         """The conditions, JSON-plain."""
@@ -81,7 +89,8 @@ class _Conditions:
 
 def _read(form: Form, visit: Visit) -> _Conditions:
     given = {name: form.one(name) for name in FIELDS}
-    since = read_time(given["since"], visit.ledger.clock.now(), UTC) if given["since"] else None
+    now = visit.ledger.clock.now().replace(second=0, microsecond=0)  # so that requests of one minute ask for the same
+    since = read_time(given["since"], now, UTC) if given["since"] else None
     named: dict[str, str | None] = {name: given[name] or None for name in ("role", "task", "adapter")}
     wanted = RunFilter(role=named["role"], task=named["task"], adapter=named["adapter"], since=since)
     return _Conditions(given, wanted, form.number("last", 1, MOST) or LAST)

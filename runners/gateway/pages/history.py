@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from ....domain.aggregates.base import OWN_NAMES
-from ....domain.errors import Hint, UnknownAdapter
 from ....domain.events import EVENTS, TaskRated
+from ....projections.explain.history import family_of, read_parents
 from ....projections.explain.standing.summary import RoleSummary
 from ....projections.explain.tree import Node, walk
 from ....projections.wording.sentences import describe, short_text
 from ...explain.answers import answer
 from ...explain.curves import TONES, draw_looks, draw_ratings, say_moment
 from ...explain.descent import draw_descent
-from ...explain.event_list import list_entries, require_event
+from ...explain.event_list import list_entries, require_event, show_line
 from ...explain.explanation import explain
 from ...explain.histories import following
 from ...store.log import LARGEST
 from ...store.states import load_state
-from ...use_cases.lookups import find_position, read_moment
-from ...use_cases.overview import view_rollout, view_status
-from ...wiring.services import unknown_adapter
+from ...use_cases.lookups import adapter_names, find_position, read_moment
+from ...use_cases.overview import status_of, view_rollout
+from ...wiring.services import require_adapter
 from ..site.visit import View, Visit
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ AT_ONCE = 50
 MOST = 1000
 EFFECTS = 50
 """Effects of an event that its page lists; chosen."""
+MOST_FOLDED = 50_000
+"""Events that the curves of an explanation are folded from, at most; chosen: that takes about a second."""
+FILTER = ("event", "id", "actor", "before", "after", "around", "limit")
 LONGEST = 200
 """Characters of a list of runs that are shown at once, the rest when it is opened; chosen."""
 
@@ -103,9 +106,7 @@ def _key_of(log: Log, actor: str) -> str | None:
     """What events have in place of the actor's name; None where no event can have it, empty for everybody."""
     if not actor or actor in OWN_NAMES:
         return actor
-    with log.reading() as connection:
-        row = connection.execute("SELECT key FROM names WHERE name = ?", (actor,)).fetchone()
-    return None if row is None else str(row[0])
+    return log.find_name(actor)
 
 
 def show_event(visit: Visit) -> View:
@@ -120,49 +121,51 @@ def show_event(visit: Visit) -> View:
     data = {
         **entry,
         "text": describe(log.reveal(recorded).event),
-        "cause": None if entry["caused_by"] is None else _line(log, log.at(entry["caused_by"])),
-        "effects": [_line(log, each) for each in reversed(effects)],
+        "cause": None if entry["caused_by"] is None else show_line(log, log.at(entry["caused_by"])),
+        "effects": [show_line(log, each) for each in reversed(effects)],
         "last": log.position,
         "is_run": entry["aggregate"] == "TaskRun",
     }
     return View("event", f"{entry['event']}, position {position}", data)
 
 
-def _line(log: Log, recorded: Recorded) -> dict[str, Any]:
-    position, event = log.reveal(recorded)
-    return {
-        "position": position,
-        "time": event.time.isoformat(),
-        "actor": event.actor,
-        "event": event.TOPIC,
-        "text": describe(event),
-    }
-
-
 def explain_name(visit: Visit) -> View:
     """Why the adapter, setting, run or rollout is as it is: the sentence, the tree, and the curves. Raises ``NotFound``."""
     log = visit.ledger
     with_ratings = visit.query.flag("ratings")
-    explained = explain(log, load_state(log), visit.name("name"))
-    keys = frozenset(root.data["key"] for root in explained.roots) if "setting" in explained.about else frozenset()
+    state = load_state(log)
+    explained = explain(log, state, visit.name("name"))
+    family = family_of(state, explained.role, read_parents(log))
+    first, last = _folded(log.position, [node.position for node in walk(explained.roots)])
     anchors = {node.position for node in walk(explained.roots) if with_ratings or node.kind != TaskRated.TOPIC}
-    with following(log, explained.role, explained.rollout, keys) as history:
+    with following(log, explained.role, explained.rollout, explained.keys, first=first, last=last) as history:
         drawings = {
             "looks": Markup(draw_looks(history, anchors)),
             "ratings": Markup(draw_ratings(history, anchors)),
-            "descent": Markup(draw_descent(history.family, explained.about.get("adapter"))),
+            "descent": Markup(draw_descent(family, explained.about.get("adapter"))),
         }
-        position = history.state.position
     data = {
         **explained.about,
         "tree": _nodes(explained.roots, with_ratings, set()),
         "about": explained.about,
         "answer": answer(explained.about, explained.roots, say_iso),
         "heading": explained.title,
-        "position": position,
+        "position": state.position,
+        "curves": {"first": first, "last": last or state.position},
         "with_ratings": with_ratings,
     }
     return View("why", f"Why {short_text(visit.name('name'), 60)}", data, drawings)
+
+
+def _folded(position: int, causes: Sequence[int]) -> tuple[int, int | None]:
+    """The first and the last position of the events that the curves are of: all of the log, or the part up to and around the
+    newest cause that can be folded while a person waits. None is the end of the log, which the curves follow."""
+    if position <= MOST_FOLDED:
+        return 1, None
+    half = MOST_FOLDED // 2
+    last = min(position, max(causes, default=position) + half)
+    # In steps of a half, so that a growing log seldom moves it: what was folded is kept, and goes on from there.
+    return max(0, last - half) // half * half + 1, None if last == position else last
 
 
 def _nodes(nodes: Sequence[Node], with_ratings: bool, seen: set[int]) -> list[dict[str, Any]]:
@@ -193,16 +196,15 @@ def _nodes(nodes: Sequence[Node], with_ratings: bool, seen: set[int]) -> list[di
 def show_moment(visit: Visit) -> View:
     """The state at a position or a time, of all or of one adapter; without a moment, the form. Raises ``GrokputerError``."""
     log, moment, adapter = visit.ledger, visit.query.one("moment"), visit.query.one("adapter")
-    names = [*load_state(log).registry.adapters]
+    names = adapter_names(log)
     data: dict[str, Any] = {"moment": moment, "adapter": adapter, "names": names, "then": None, "last": log.position}
     if not moment:
         return View("at", "The state at any moment", data)
     position = find_position(log, read_moment(moment, UTC))
-    then, state = view_status(log, position), load_state(log, position)
-    if adapter and adapter not in state.registry.adapters:
-        raise UnknownAdapter(
-            f"at position {position}: {unknown_adapter(adapter, state.registry.adapters)}", hint=Hint.SEE_ADAPTERS
-        )
+    state = load_state(log, position)
+    then = status_of(log, state, is_now=False)
+    if adapter:
+        require_adapter(adapter, state.registry.adapters, f"at position {position}: ")
     rollout = state.rollouts.of_adapter(adapter) if adapter else None
     data |= {
         "then": then.to_json(),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ....projections.explain.standing.progress import measure_progress
 from ...store.states import load_state
-from ...use_cases.overview import view_status
+from ...use_cases.overview import status_of
 from ..site.visit import View, Visit
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def show_home(visit: Visit) -> View:
     """Each role that has data: its change since the base, what it waits for, and what needs a person."""
-    status, state = view_status(visit.ledger), load_state(visit.ledger)
+    state = load_state(visit.ledger)
+    status = status_of(visit.ledger, state)
     roles = [
         {**_summary(role), "progress": measure_progress(state, role.role).to_json()}
         for role in status.roles

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from ....domain.aggregates.run import TaskRun
 from ....domain.errors import BadArgument, GrokputerError, NotPossible
-from ....domain.rules.rating import ISSUES
+from ....domain.rules.rating import ISSUES, LONGEST_COMMENT, LONGEST_CORRECTION, LONGEST_ISSUE, check_stars
 from ....domain.settings.settings import ROLES
 from ....domain.vocabulary import Rule
 from ....projections.wording.sentences import count, short_id
@@ -17,12 +19,14 @@ from ...feedback.corrections import parse_calls
 from ...feedback.rating_queue import Order, RatingQueue
 from ...store.claims import claim_first, holder_of, release
 from ...store.states import load_state
-from ...use_cases import corrections, ratings
+from ...use_cases import corrections
+from ...use_cases.intake.feedback import OtherFeedback, ProgramFeedback, take_feedback, was_taken
 from ...use_cases.lookups import require_role
+from ..replies import Refused
 from ..site.visit import Done, Form, View, Visit
 from .runs import describe_run, id_of
 
-LONGEST_COMMENT = 4000
+FIELDS = ("stars", "issue", "own_issue", "comment", "step", "correction", "then", "id")
 
 
 @cache
@@ -46,6 +50,11 @@ def show_next(visit: Visit) -> View | Done:
 
 def show_form(visit: Visit) -> View:
     """The run, and the form for its rating, with what the visitor said before."""
+    return _form(visit)
+
+
+def _form(visit: Visit, typed: str = "") -> View:
+    """The form; with a correction that was typed and is not saved."""
     order, role = _read_order(visit.query)
     id = id_of(visit)
     log, name = visit.ledger, visit.visitor.name
@@ -64,48 +73,87 @@ def show_form(visit: Visit) -> View:
         "own": own[-1] if own else None,
         "other_rater": None if holder in (None, name) else holder,
         "effect": _say_effect(visit, started.role),
-        "longest_comment": LONGEST_COMMENT,
+        "typed": typed,
+        "longest": {"comment": LONGEST_COMMENT, "issue": LONGEST_ISSUE, "correction": LONGEST_CORRECTION},
         **_choices(),
     }
     return View("rate", f"Rate run {short_id(id.hex)}", data)
 
 
 def save(visit: Visit) -> Done:
-    """Record the rating, and the correction if one was given, and go on to the next run.
+    """Record the rating, and the correction if one was given, and go on to the next run. One form is recorded once.
 
     A correction that its environment can try is recorded only if it does the task; the rating stands all the same.
     """
     order, role = _read_order(visit.query)
-    id, form, name = id_of(visit), visit.form, visit.visitor.name
+    id, name = id_of(visit), visit.visitor.name
+    feedback = _read_rating(visit, id)
+    actor = visit.ledger.name_key(name)
     holder = holder_of(visit.ledger, id)
-    if holder not in (None, name):
+    if holder not in (None, name) and not was_taken(visit.ledger, feedback, actor):
         raise NotPossible(f"{holder} is rating this run now; take the next one")
+    try:
+        taken = take_feedback(visit.ledger, feedback, actor)
+    except OtherFeedback as error:
+        again = (
+            str(error) if visit.visitor.is_program else "this form was saved before; load the run again to change it"
+        )
+        raise Refused(422, again) from error
+    corrected = _correct(visit, id)
+    said = f"saved: {count(taken.stars or 0, 'star')} for run {short_id(id.hex)}{corrected.said}"
+    data = {"run": id.hex, "stars": taken.stars, "position": taken.position, "correction": corrected.to_json()}
+    own = f"/rate/{id.hex}"
+    if corrected.failed is not None:
+        shown = _form(visit, visit.form.one("correction").replace("\r\n", "\n"))
+        return Done(_address(own, order, role), said, data=data, failed=corrected.failed, form=shown)
+    release(visit.ledger, id, name)
+    after = "/rate" if visit.form.one("then") != "stay" else own
+    return Done(_address(after, order, role), said, undo=_address(own, order, role), data=data)
+
+
+def _read_rating(visit: Visit, id: UUID) -> ProgramFeedback:
+    """The rating in the form. Raises ``BadArgument``, ``BadRating``."""
+    form = visit.form
     comment = form.one("comment").replace("\r\n", "\n") or None
-    if comment is not None and len(comment) > LONGEST_COMMENT:
-        raise BadArgument(f"the comment has {len(comment)} characters; it takes {LONGEST_COMMENT}")
-    issues = [issue for issue in (*form.several("issue"), form.one("own_issue")) if issue]
-    rated = ratings.rate(
-        visit.ledger,
-        id,
-        form.one("stars"),
-        actor=name,
-        issues=issues,
+    return ProgramFeedback(
+        run=id,
+        stars=check_stars(form.one("stars")),
+        issues=tuple(issue for issue in (*form.several("issue"), form.one("own_issue")) if issue),
         comment=comment,
         step=form.number("step", 1, 10_000),
+        id=visit.form_id,
     )
-    said = f"saved: {count(rated.stars, 'star')} for run {short_id(id.hex)}"
-    said += _correct(visit, id)
-    release(visit.ledger, id, name)
-    after = "/rate" if form.one("then") != "stay" else f"/rate/{id.hex}"
-    data = {"run": id.hex, "stars": rated.stars, "position": rated.position}
-    return Done(_address(after, order, role), said, undo=_address(f"/rate/{id.hex}", order, role), data=data)
 
 
-def _correct(visit: Visit, id: UUID) -> str:
-    """Record the correction in the form; what came of it, in words that follow those on the rating."""
+@dataclass(frozen=True)
+class _Corrected:
+    """What came of the correction in the form."""
+
+    status: str = ""
+    """``verified``, ``unverified`` or ``failed``; empty where none was given."""
+    position: int | None = None
+    failed: GrokputerError | None = None
+
+    @property
+    def said(self) -> str:
+        """In words that follow those on the rating."""
+        return {
+            "verified": "; the correction did the task and is saved",
+            "unverified": "; the correction is saved, unverified",
+            "failed": f"; the correction was not saved: {self.failed}",
+        }.get(self.status, "")
+
+    def to_json(self) -> dict[str, Any] | None:
+        """As a program is told it; None where no correction was given."""
+        reason = "" if self.failed is None else str(self.failed)
+        return {"status": self.status, "position": self.position, "reason": reason} if self.status else None
+
+
+def _correct(visit: Visit, id: UUID) -> _Corrected:
+    """Record the correction in the form."""
     text = visit.form.one("correction").replace("\r\n", "\n")
     if not text:
-        return ""
+        return _Corrected()
     run = visit.ledger.get(TaskRun, id)
     assert run.started is not None
     first = visit.form.number("step", 1, 10_000)
@@ -117,12 +165,8 @@ def _correct(visit: Visit, id: UUID) -> str:
     try:
         corrected = corrections.correct(visit.ledger, id, way, actor=visit.visitor.name)
     except GrokputerError as error:
-        return f"; the correction was not saved: {error}"
-    return (
-        "; the correction did the task and is saved"
-        if corrected.is_verified
-        else "; the correction is saved, unverified"
-    )
+        return _Corrected("failed", failed=error)
+    return _Corrected("verified" if corrected.is_verified else "unverified", corrected.position)
 
 
 def _say_effect(visit: Visit, role: str) -> str:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from markupsafe import Markup
 
 from ....domain.aggregates.rollout import Rollout
-from ....domain.errors import Hint, NotPossible, UnknownAdapter
+from ....domain.errors import Hint, NotPossible
 from ....domain.events import CanaryAssessed, RolloutStarted
 from ....domain.vocabulary import HandDecision, Rule, Scope
-from ....projections.wording.sentences import describe
+from ....projections.state.ratings import BASE
+from ....projections.wording.role_metrics import role_metric
 from ...explain.curves import draw_looks
+from ...explain.event_list import show_line
 from ...explain.histories import following
 from ...improvement.rollouts import decisions_by_hand, rollback_targets
 from ...store.states import load_state
 from ...use_cases import rollouts as use_case
 from ...use_cases.overview import list_rollouts as view_rollouts
 from ...use_cases.overview import view_rollout
-from ...wiring.services import unknown_adapter
+from ...wiring.services import require_adapter
 from ..site.visit import Done, View, Visit
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ NAMES = {
 """The decisions that have a button, in their order. ``abort`` does what ``roll back`` does before a promotion."""
 DANGEROUS = (HandDecision.PROMOTE, HandDecision.FORWARD, HandDecision.ROLL_BACK)
 """The decisions after which another adapter answers."""
+FIELDS = ("decision", "percent", "to", "reason")
 EVENTS_SHOWN = 100
 """The newest events of a rollout that its page lists; chosen."""
 
@@ -59,13 +63,13 @@ def show_rollout(visit: Visit) -> View:
     rollout = _require_rollout(state, visit.name("adapter"))
     shown = view_rollout(log, state, rollout)
     history_of = log.history(rollout.uuid)
-    events = [log.reveal(recorded) for recorded in history_of]
     latest = Rollout.project(rollout.uuid, (recorded.event for recorded in history_of)).say_latest()
-    anchors = {recorded.position for recorded in events[-EVENTS_SHOWN:]}
-    looked = [event.numbers for _, event in events if isinstance(event, CanaryAssessed)]
+    events = [recorded.event for recorded in history_of]
+    anchors = {recorded.position for recorded in history_of[-EVENTS_SHOWN:]}
+    looked = [event.numbers for event in events if isinstance(event, CanaryAssessed)]
     numbers: dict[str, Any] = shown.get("numbers") or (looked[-1] if looked else {})
-    first = next(event.weight_percent for _, event in events if isinstance(event, RolloutStarted))
-    last = events[-1].position if rollout.is_over else None
+    first = next(event.weight_percent for event in events if isinstance(event, RolloutStarted))
+    last = history_of[-1].position if rollout.is_over else None
     with following(log, rollout.role, rollout.id, first=rollout.position, last=last) as history:
         drawing, looks = Markup(draw_looks(history, anchors)), _looks(history)
     data = {
@@ -76,13 +80,11 @@ def show_rollout(visit: Visit) -> View:
         "live": state.traffic(rollout.role).stable,
         "steps": _steps(first, rollout, numbers),
         "arms": [_arm(name, numbers[name], numbers.get("rule")) for name in ("canary", "stable") if numbers.get(name)],
+        "metrics": _metrics(state, rollout),
         "looks": looks,
         "decisions": _decisions(log, state, rollout) if visit.may(Scope.ADMIN) else [],
         "targets": rollback_targets(state, rollout.adapter),
-        "events": [
-            {"position": position, "time": event.time.isoformat(), "actor": event.actor, "text": describe(event)}
-            for position, event in reversed(events[-EVENTS_SHOWN:])
-        ],
+        "events": [show_line(log, recorded) for recorded in reversed(history_of[-EVENTS_SHOWN:])],
         "events_in_all": len(events),
     }
     return View("rollout", f"Rollout of {rollout.adapter}", data, {"evidence": drawing})
@@ -132,12 +134,10 @@ def _take(
 
 def _require_rollout(state: State, adapter: str) -> fold.Rollout:
     """The rollout of the adapter. Raises ``UnknownAdapter``, and ``NotPossible`` where it has none."""
-    known = state.registry.adapters
-    if adapter not in known:
-        raise UnknownAdapter(unknown_adapter(adapter, known), hint=Hint.SEE_ADAPTERS)
+    known = require_adapter(adapter, state.registry.adapters)
     rollout = state.rollouts.of_adapter(adapter)
     if rollout is None:
-        raise NotPossible(f"{adapter} has no rollout: it is {known[adapter].status}", hint=Hint.SEE_ROLLOUTS)
+        raise NotPossible(f"{adapter} has no rollout: it is {known.status}", hint=Hint.SEE_ROLLOUTS)
     return rollout
 
 
@@ -157,6 +157,16 @@ def _arm(name: str, numbers: dict[str, Any], rule: str | None) -> dict[str, Any]
     if rule == Rule.SEQUENTIAL and arm["runs"] is not None:
         arm["runs"] += arm["unknown"] or 0
     return arm
+
+
+def _metrics(state: State, rollout: fold.Rollout) -> list[dict[str, Any]]:
+    """How well what answers each arm works in the role, over its own of the latest runs, now."""
+    answers = {"canary": rollout.adapter, "stable": rollout.stable or BASE}
+    metrics = {arm: role_metric(state.role_metrics, rollout.role, adapter) for arm, adapter in answers.items()}
+    return [
+        {"arm": arm, "adapter": answers[arm], **asdict(metric), "is_met": metric.is_met}
+        for arm, metric in metrics.items()
+    ]
 
 
 def _looks(history: History) -> list[dict[str, Any]]:

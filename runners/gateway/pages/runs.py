@@ -19,8 +19,7 @@ from ....projections.explain.provenance import read_datasets, trace_forward
 from ...explain.run_filter import RunFilter, read_stars, read_time
 from ...explain.run_list import list_runs as find_runs
 from ...explain.run_story import Story, tell_run, token_counts
-from ...store.states import load_state
-from ...use_cases.lookups import find_run, require_role
+from ...use_cases.lookups import adapter_names, find_run, require_role
 from ..site.visit import View, Visit
 from .media import list_media
 
@@ -54,7 +53,7 @@ def list_runs(visit: Visit) -> View:
             "choices": {
                 "role": list(ROLES),
                 "arm": [str(arm) for arm in Arm],
-                "adapter": ["base", *load_state(log).registry.adapters],
+                "adapter": ["base", *adapter_names(log)],
                 "issue": list(ISSUES),
             },
         },

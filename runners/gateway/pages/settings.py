@@ -21,6 +21,8 @@ from .history import say_iso
 
 LOCAL = frozenset({"alert.webhook", "alert.smtp", "alert.smtp_security", "model.trust_remote_code"})
 """With the endpoints, the settings that say where keys and words are sent, or that run code of others."""
+FILTER = ("q", "changed")
+FIELDS = ("key", "value", "unset", "reason")
 SAID = 200
 """Characters of a value in the message after a change; chosen: the message travels in a cookie."""
 

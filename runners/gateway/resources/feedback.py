@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from aiohttp import web
 
-from ....domain.errors import Hint, NotPossible
+from ....domain.aggregates.run import TaskRun
+from ....domain.errors import NotEnded
 from ....domain.rules.rating import check_stars
 from ....domain.text import check_text
 from ....domain.vocabulary import Scope
 from ...use_cases.intake.feedback import OtherFeedback, ProgramFeedback, TakenFeedback, take_feedback
 from ..chat_request import LONGEST_SESSION, BadRequest, read_object
-from ..replies import Refused, json_reply, read_body
+from ..replies import LONGEST_FORM, Refused, json_reply, read_body
 from .catalog import run_id
 
 if TYPE_CHECKING:
@@ -33,7 +36,7 @@ LOOK_S = 0.1
 async def take(gateway: Gateway, request: web.Request) -> web.StreamResponse:
     """Rate or correct a run, or rate a session. The same feedback again is recorded once."""
     key = gateway.admission.require(request, Scope.FEEDBACK)
-    feedback = read_feedback(read_object(await read_body(request)))
+    feedback = read_feedback(read_object(await read_body(request, LONGEST_FORM)))
     taken = await record(gateway, feedback, key.holder)
     return json_reply(say_taken(taken), 201 if taken.is_new else 200)
 
@@ -47,12 +50,18 @@ async def record(gateway: Gateway, feedback: ProgramFeedback, holder: str) -> Ta
             return await gateway.owner.act(lambda desk: take_feedback(desk.ledger, feedback, holder, desk.state))
         except OtherFeedback as error:
             raise Refused(422, str(error), {"x-should-retry": "false"}) from error
-        except NotPossible as error:
-            if error.hint != Hint.END_RUN:
-                raise
-            if time.monotonic() >= deadline:
+        except NotEnded as error:
+            if not await _have_ended(gateway, [UUID(run) for run in error.runs], deadline):
                 raise Refused(409, str(error), {"retry-after": "1"}) from error
+
+
+async def _have_ended(gateway: Gateway, runs: Sequence[UUID], deadline: float) -> bool:
+    """Whether one of the runs has ended; waits for that until the deadline."""
+    while time.monotonic() < deadline:
         await asyncio.sleep(LOOK_S)
+        if await gateway.owner.act(lambda desk: any(desk.ledger.get(TaskRun, run).ended for run in runs)):
+            return True
+    return False
 
 
 def say_taken(taken: TakenFeedback) -> dict[str, Any]:

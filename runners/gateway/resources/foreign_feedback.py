@@ -15,7 +15,7 @@ from ....domain.text import check_text
 from ....domain.vocabulary import Scope
 from ...use_cases.intake.feedback import ProgramFeedback
 from ..chat_request import BadRequest, read_object
-from ..replies import json_reply, read_body
+from ..replies import LONGEST_FORM, json_reply, read_body
 from .catalog import run_id
 from .feedback import check_id, read_text, record
 
@@ -31,7 +31,7 @@ IN_STARS = ("stars", "rating")
 async def take_tensorzero(gateway: Gateway, request: web.Request) -> web.StreamResponse:
     """``POST /feedback`` of TensorZero. Source: tensorzero.com/docs/gateway/api-reference/feedback."""
     key = gateway.admission.require(request, Scope.FEEDBACK)
-    given = read_object(await read_body(request))
+    given = read_object(await read_body(request, LONGEST_FORM))
     id = check_id(request.headers.get("idempotency-key")) or uuid4().hex
     feedback = read_tensorzero(given, id)
     if given.get("dryrun") is not True:
@@ -47,7 +47,7 @@ async def take_langfuse(gateway: Gateway, request: web.Request) -> web.StreamRes
     The access key comes as the password of Basic authentication, in place of Langfuse's secret key.
     """
     key = gateway.admission.require(request, Scope.FEEDBACK, is_basic=True)
-    feedback = read_langfuse(read_object(await read_body(request)))
+    feedback = read_langfuse(read_object(await read_body(request, LONGEST_FORM)))
     await record(gateway, feedback, key.holder)
     return json_reply({"id": feedback.id})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ....domain.rules.rating import LONGEST_COMMENT, LONGEST_CORRECTION, LONGEST_ISSUE, MOST_ISSUES
 from ....domain.settings.settings import ROLES
 from ....domain.vocabulary import Arm, FailureReason
 from ..chat_request import LONGEST_SESSION
@@ -177,14 +178,14 @@ SCHEMAS: dict[str, Schema] = {
         run={"type": "string", "description": "The run, by its id or that of its completion."},
         session=SESSION,
         stars=STARS,
-        issues=a_list(TEXT),
-        comment=TEXT,
+        issues=a_list({"type": "string", "maxLength": LONGEST_ISSUE}, maxItems=MOST_ISSUES),
+        comment={"type": "string", "maxLength": LONGEST_COMMENT},
         step={
             "type": "integer",
             "minimum": 1,
             "description": "The step that went wrong, or that the correction is for.",
         },
-        correction={"type": "string", "description": "The right answer."},
+        correction={"type": "string", "maxLength": LONGEST_CORRECTION, "description": "The right answer."},
     ),
     "Recorded": an_object(
         (),
@@ -216,7 +217,7 @@ SCHEMAS: dict[str, Schema] = {
         name={"type": "string", "minLength": 1},
         value={"anyOf": [{"type": "number"}, TEXT]},
         dataType=one_of("NUMERIC", "BOOLEAN", "CATEGORICAL", "CORRECTION"),
-        comment=TEXT,
+        comment={"type": "string", "maxLength": LONGEST_COMMENT},
         configId=TEXT,
         queueId=TEXT,
     ),

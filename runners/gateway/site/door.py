@@ -75,8 +75,15 @@ class Door:
         return next((key for key in self._keys().values() if key.id == id), None)
 
     def form_token(self, cookie: str) -> str:
-        """What a form must send back that was shown to the visitor with this cookie."""
-        return self._sign(f"form.{cookie}")
+        """What a form must send back that is shown to the visitor with this cookie: a new id of the form, signed."""
+        id = secrets.token_hex(16)
+        return f"{id}.{self._sign(f'form.{id}.{cookie}')}"
+
+    def form_id(self, cookie: str, token: str) -> str | None:
+        """The id of the form that has the token; None for a token that was not given to the visitor with this cookie."""
+        id, _, signature = token.partition(".")
+        is_known = hmac.compare_digest(self._sign(f"form.{id}.{cookie}").encode(), signature.encode())
+        return id if is_known else None
 
     def _sign(self, text: str) -> str:
         if not self._secret:

@@ -41,7 +41,7 @@ class Frame:
     visitor: Visitor | None = None
     position: int = 0
     """The log position that the page shows."""
-    said: Mapping[str, str] | None = None
+    said: Mapping[str, Any] | None = None
     """What was just recorded."""
 
 

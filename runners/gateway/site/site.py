@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import secrets
 from collections.abc import Awaitable, Callable
@@ -14,9 +13,12 @@ from urllib.parse import quote, unquote
 from aiohttp import web
 
 from ....domain.errors import GrokputerError
+from ....domain.text import check_text
 from ...store.ledger import Ledger
+from ...use_cases.reading.kept import Kept
 from ..pages.addresses import PAGES
-from ..replies import BODY_S, Refused, error_reply, json_reply, reply_to
+from ..replies import LONGEST_FORM, Refused, error_body, error_reply, json_reply, read_body, reply_to
+from ..resources.feedback import check_id
 from . import live
 from .door import COOKIE, VALID_S, Door, is_from_here, secret_of
 from .rendering import Frame, render, static_file
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 POLICY = (
-    "default-src 'none'; style-src 'self' 'nonce-{nonce}'; script-src 'self'; connect-src 'self'; img-src 'self'; media-src 'self'; "
-    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    "default-src 'none'; style-src 'self' 'nonce-{nonce}'; script-src 'self'; connect-src 'self'; img-src 'self'; "
+    "media-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 """What a page may load and do: only what this gateway serves; no script and no style within a text runs."""
 HEADERS = {
@@ -50,9 +52,12 @@ OF_FILES = {
 SAID = "grokputer_said"
 """The cookie with what was just recorded, for the next page."""
 READERS = 4
-"""Threads that pages read and write the log with; chosen: beside the owner's, so that no page delays a request."""
-LONGEST_FORM = 2**20
-"""Bytes of a form; chosen: a correction of many actions."""
+"""Threads that pages read and write the log with; chosen: beside the owner's, so that no page delays a request. A page that
+may take long has its own."""
+MOST_WAITING = 30
+"""Visits that wait for one such page; more are told to come back. Chosen."""
+MOST_ANSWERS = 100
+"""Forms whose answers are kept for the case that they come again; chosen: those of the last minutes."""
 MOST_FIELDS = 200
 
 
@@ -63,7 +68,8 @@ class Site:
         self.gateway = gateway
         path = gateway.owner.path
         self.door = Door(lambda: gateway.owner.keys, secret_of(path))
-        self._threads = ThreadPoolExecutor(READERS, "pages")
+        self._threads = [ThreadPoolExecutor(READERS, "pages")]
+        self._answers: Kept[View | Done] = Kept(MOST_ANSWERS)
         self._ledger = Ledger(path, gateway.clock)  # its connections are each thread's own
         self.live = live.Live(gateway)
 
@@ -79,16 +85,19 @@ class Site:
         app.on_shutdown.append(self.live.stop)
         app.on_cleanup.append(self._close)
 
-    async def read(self, work: Callable[[Ledger], T]) -> T:
-        """The result of the work with the log, done in a thread of the pages."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, self._ledger)
+    async def read(self, work: Callable[[Ledger], T], threads: ThreadPoolExecutor | None = None) -> T:
+        """The result of the work with the log, done in one of the threads, or of those that quick pages share."""
+        return await asyncio.get_running_loop().run_in_executor(threads or self._threads[0], work, self._ledger)
 
     def visitor(self, request: web.Request) -> Visitor | None:
         """Who sends the request; None for a stranger."""
         if "authorization" in request.headers:
             return self._visitor(self.gateway.admission.key_of(request), is_program=True)
         cookie = request.cookies.get(COOKIE)
-        return self._visitor(self.door.key_of(cookie), token=self.door.form_token(cookie or ""))
+        key = self.door.key_of(cookie)
+        if key is not None:
+            self.gateway.connections.trust(request)
+        return self._visitor(key, token=self.door.form_token(cookie or ""))
 
     def _visitor(self, key: AccessKey | None, *, is_program: bool = False, token: str = "") -> Visitor | None:
         if key is None:
@@ -97,41 +106,78 @@ class Site:
         return Visitor(name, key.id, frozenset(key.scopes), is_program, token)
 
     def _bind(self, page: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        threads, waiting = self._threads[0], 0
+        if page.threads:
+            threads = ThreadPoolExecutor(page.threads, "page")
+            self._threads.append(threads)
+
+        async def answer(request: web.Request, visitor: Visitor) -> web.StreamResponse:
+            nonlocal waiting
+            if page.threads and waiting >= MOST_WAITING:
+                raise Refused(503, f"{waiting} visits wait for this page; try again later", {"retry-after": "10"})
+            waiting += 1
+            try:
+                return await self._answer(page, request, visitor, threads)
+            finally:
+                waiting -= 1
+
         async def handle(request: web.Request) -> web.StreamResponse:
             visitor = self.visitor(request)
             try:
                 if visitor is None:
                     return self._ask_in(request)
-                return await self._answer(page, request, visitor)
+                return await answer(request, visitor)
             except Exception as error:
                 return self._say_error(request, visitor, error)
 
         return handle
 
-    async def _answer(self, page: Page, request: web.Request, visitor: Visitor) -> web.StreamResponse:
+    async def _answer(
+        self, page: Page, request: web.Request, visitor: Visitor, threads: ThreadPoolExecutor
+    ) -> web.StreamResponse:
         if not visitor.scopes.intersection(page.scopes):
             raise Refused(403, f"this needs a key with the scope {' or '.join(page.scopes)}; yours has none of them")
-        form = Form({})
+        form, form_id = Form({}), None
         if request.method == "POST":
             form = await _read_form(request)
-            _check_sender(request, visitor, form)
-        visit = Visit(self._ledger, visitor, request.path, request.match_info, _read_query(request), form)
+            form_id = self._check_sender(request, visitor, form)
+        query = _read_query(request)
+        page.check(query, form)
+        visit = Visit(self._ledger, visitor, request.path, request.match_info, query, form, form_id)
 
         # The position before the page is made: an open page loads again what comes after it.
         def make(ledger: Ledger) -> web.Response:
-            position, found = ledger.position, page.handler(visit)
+            position, found = ledger.position, self._handle(page, visit)
             if isinstance(found, Done):
-                return self._send_on(request, found)
+                return self._send_on(request, visitor, found, position)
             if isinstance(found, File):
                 return web.Response(body=found.body, content_type=found.kind, headers={**HEADERS, **OF_FILES})
             return self._show(request, visitor, found, position)
 
-        return await self.read(make)
+        return await self.read(make, threads)
 
-    def _show(self, request: web.Request, visitor: Visitor | None, view: View, position: int = 0) -> web.Response:
+    def _handle(self, page: Page, visit: Visit) -> View | Done | File:
+        """What the page answers. A person's form that comes again, as after a double click, gets its first answer again."""
+        if visit.form_id is None or visit.visitor.is_program:
+            return page.handler(visit)
+        sent = frozenset((name, tuple(values)) for name, values in visit.form.values.items())
+        return self._answers.get((visit.form_id, visit.path, sent), lambda: page.handler(visit))
+
+    def _check_sender(self, request: web.Request, visitor: Visitor, form: Form) -> str | None:
+        """The id of the form. Raises ``Refused`` unless the visitor sent the form from a page of this gateway."""
+        if visitor.is_program:
+            return check_id(form.one("id") or None)
+        id = self.door.form_id(request.cookies.get(COOKIE, ""), form.one("token"))
+        if id is None or not is_from_here(request):
+            raise Refused(403, "this form was not sent from a page of yours; load the page again")
+        return id
+
+    def _show(
+        self, request: web.Request, visitor: Visitor | None, view: View, position: int = 0, message: str = ""
+    ) -> web.Response:
         if wants_json(request):
             return json_reply(view.data, view.status, HEADERS)
-        said = _read_said(request)
+        said = {"message": message, "undo": "", "failed": True} if message else _read_said(request)
         nonce = secrets.token_urlsafe(12)
         text = render(view, Frame(request.path, nonce, visitor, position, said))
         headers = {**HEADERS, "content-security-policy": POLICY.format(nonce=nonce)}
@@ -140,9 +186,14 @@ class Site:
             response.del_cookie(SAID)
         return response
 
-    def _send_on(self, request: web.Request, done: Done) -> web.Response:
+    def _send_on(self, request: web.Request, visitor: Visitor, done: Done, position: int) -> web.Response:
+        failed = None if done.failed is None else reply_to(done.failed)
         if wants_json(request):
-            return json_reply({"message": done.message, "next": done.to, **done.data}, 200, HEADERS)
+            status = 200 if failed is None else failed.status
+            error = {} if done.failed is None else error_body(status, str(done.failed))
+            return json_reply({"message": done.message, "next": done.to, **done.data, **error}, status, HEADERS)
+        if done.form is not None:
+            return self._show(request, visitor, done.form, position, done.message)
         response = web.Response(status=303, headers={**HEADERS, "location": done.to})
         if not done.message:
             return response
@@ -172,7 +223,7 @@ class Site:
             return error_reply(
                 401, "this page needs a key with the scope rate or admin", headers={"www-authenticate": "Bearer"}
             )
-        to = request.path_qs if request.method == "GET" else "/"
+        to = request.path_qs  # each form has a page at its own address
         return web.Response(status=303, headers={**HEADERS, "location": f"/sign-in?to={quote(to, safe='')}"})
 
     async def _show_sign_in(self, request: web.Request) -> web.StreamResponse:
@@ -181,6 +232,7 @@ class Site:
         )
 
     async def _sign_in(self, request: web.Request) -> web.StreamResponse:
+        form = Form({})
         try:
             form = await _read_form(request)
             if not is_from_here(request):
@@ -190,7 +242,7 @@ class Site:
             status = error.status if isinstance(error, Refused | web.HTTPException) else 400
             if wants_json(request):
                 return error_reply(status, str(error))
-            view = View("sign_in", "Sign in", {"to": "/", "message": str(error)}, status=status)
+            view = View("sign_in", "Sign in", {"to": _local(form.one("to")), "message": str(error)}, status=status)
             response = self._show(request, None, view)
             if isinstance(error, Refused):
                 response.headers.update(error.headers)
@@ -215,12 +267,14 @@ class Site:
         return web.Response(body=body, content_type=kind, charset="utf-8", headers=headers)
 
     async def _follow(self, request: web.Request) -> web.StreamResponse:
-        if self.visitor(request) is None:
+        visitor = self.visitor(request)
+        if visitor is None:
             return error_reply(401, "sign in first")
-        return await self.live.follow(request, lambda: self.visitor(request) is not None)
+        return await self.live.follow(request, visitor.name, lambda: self.visitor(request) is not None)
 
     async def _close(self, app: web.Application) -> None:
-        await asyncio.to_thread(self._threads.shutdown)
+        for threads in self._threads:
+            await asyncio.to_thread(threads.shutdown)
 
 
 def wants_json(request: web.Request) -> bool:
@@ -234,22 +288,8 @@ async def _read_form(request: web.Request) -> Form:
     """The fields of the form. Raises ``Refused``: 408 for one that does not come in time, 413, 415."""
     if request.content_type not in ("application/x-www-form-urlencoded", "application/json"):
         raise Refused(415, "a form is sent as application/x-www-form-urlencoded, or as a JSON object")
-    try:
-        async with asyncio.timeout(BODY_S):
-            body = await _read_at_most(request)
-    except TimeoutError:
-        raise Refused(408, f"the form did not come within {BODY_S:g} s", {"connection": "close"}) from None
+    body = await read_body(request, LONGEST_FORM)
     return _parse_json(body) if request.content_type == "application/json" else _parse_form(body)
-
-
-async def _read_at_most(request: web.Request) -> bytes:
-    body = b""
-    if (request.content_length or 0) <= LONGEST_FORM:
-        while len(body) <= LONGEST_FORM and not request.content.at_eof():
-            body += await request.content.read(LONGEST_FORM + 1 - len(body))
-        if len(body) <= LONGEST_FORM:
-            return body
-    raise Refused(413, f"a form takes at most {LONGEST_FORM} bytes", {"connection": "close"})
 
 
 def _parse_form(body: bytes) -> Form:
@@ -280,20 +320,12 @@ def _parse_json(body: bytes) -> Form:
 def _gather(pairs: list[tuple[str, str]]) -> Form:
     values: dict[str, list[str]] = {}
     for name, value in pairs:
-        values.setdefault(name, []).append(value)
+        values.setdefault(check_text(name, "a field's name"), []).append(check_text(value, name))
     return Form(values)
 
 
 def _read_query(request: web.Request) -> Form:
     return _gather([(name, value) for name, value in request.query.items()])
-
-
-def _check_sender(request: web.Request, visitor: Visitor, form: Form) -> None:
-    """Raise ``Refused`` unless the visitor sent the form from a page of this gateway."""
-    if visitor.is_program:
-        return
-    if not is_from_here(request) or not hmac.compare_digest(form.one("token").encode(), visitor.form_token.encode()):
-        raise Refused(403, "this form was not sent from a page of yours; load the page again")
 
 
 def _read_said(request: web.Request) -> dict[str, Any] | None:
@@ -305,7 +337,7 @@ def _read_said(request: web.Request) -> dict[str, Any] | None:
         return None
     if not isinstance(message, str) or not isinstance(undo, str):
         return None
-    return {"message": message, "undo": _local(undo) if undo else ""}
+    return {"message": message, "undo": _local(undo) if undo else "", "failed": False}
 
 
 def _local(address: str | None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ....domain.errors import BadArgument, Hint, NotPossible
+from ....domain.errors import BadArgument, GrokputerError, Hint, NotPossible
 from ....domain.vocabulary import Scope
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Visitor:
     is_program: bool = False
     """Whether the request carries the key itself, so that no cookie speaks for the visitor."""
     form_token: str = ""
-    """What each form of the visitor's pages sends back."""
+    """What each form of the page that is shown sends back; every page has a new one."""
 
 
 LONGEST_REASON = 20_000
@@ -88,6 +88,8 @@ class Visit:
     """The parts of the address that name something."""
     query: Form
     form: Form
+    form_id: str | None = None
+    """The id of the form: one form is saved once, however often it is sent. A program gives its own, or none."""
 
     def name(self, part: str) -> str:
         """The part of the address."""
@@ -121,6 +123,10 @@ class Done:
     """The path of a form that takes it back; empty where nothing does."""
     data: dict[str, Any] = field(default_factory=dict)
     """What a program is told."""
+    failed: GrokputerError | None = None
+    """Why a part of what was sent is not recorded; a program is told it as an error."""
+    form: View | None = None
+    """Where a part failed, the form with what was typed, which a person sees in place of the next page."""
 
 
 @dataclass(frozen=True)
@@ -143,3 +149,20 @@ class Page:
     handler: Handler
     scopes: tuple[Scope, ...] = (Scope.RATE, Scope.ADMIN)
     """One of them is needed."""
+    query: tuple[str, ...] = ()
+    """The names that its query takes, beside ``format``."""
+    threads: int = 0
+    """Threads of its own, for a page that may take long: while it works, other pages are answered. Else it shares theirs."""
+    fields: tuple[str, ...] = ()
+    """The names that its form takes, beside the token."""
+
+    def check(self, query: Form, form: Form) -> None:
+        """Raise ``BadArgument`` for a name that is not read, so that no condition and no word is lost without notice."""
+        _check_names(query, (*self.query, "format"), "part of this page's query")
+        _check_names(form, (*self.fields, "token"), "field of this form")
+
+
+def _check_names(given: Form, known: tuple[str, ...], what: str) -> None:
+    for name in given.values:
+        if name not in known:
+            raise BadArgument(f"{name[:40]!r} is no {what}; it takes {', '.join(sorted(known))}")

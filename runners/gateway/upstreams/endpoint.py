@@ -38,6 +38,8 @@ LONGEST = 64 * 2**20
 """Bytes of an answer; chosen."""
 LONGEST_FRAME = 4 * 2**20
 """Bytes of one event of a stream; chosen."""
+LONGEST_ADDRESS = 200
+"""Characters of an address that a message repeats; chosen."""
 LISTED_S = 30.0
 """Seconds for which a list of models is believed; chosen."""
 USAGE_ALONE = re.compile(rb'"choices"\s*:\s*\[\s*\]')
@@ -75,7 +77,9 @@ class EndpointUpstream:
             given = body.get("stream_options")
             body["stream_options"] = {**(given if isinstance(given, dict) else {}), "include_usage": True}
         url = _url(exchange.model.endpoint or "", "chat/completions")
-        return self._open().post(url, data=_write_json(body), headers={**headers, **_own_headers()})
+        return self._open().post(
+            url, data=_write_json(body), headers={**headers, **_own_headers()}, allow_redirects=False
+        )
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -95,14 +99,15 @@ class EndpointUpstream:
         asked, names = self._listed.get(endpoint, (0.0, set[str]()))
         if name not in names or time.monotonic() - asked > LISTED_S:
             with _explaining(exchange):
-                async with self._open().get(_url(endpoint, "models"), headers=_own_headers()) as response:
+                asking = self._open().get(_url(endpoint, "models"), headers=_own_headers(), allow_redirects=False)
+                async with asking as response:
+                    if 300 <= response.status < 400:
+                        raise _redirected(response, exchange)
                     names = read_models(await _read(response))
                 self._listed[endpoint] = time.monotonic(), names
         if name not in names:
-            raise NoAnswer(
-                f"{endpoint} does not serve the adapter {name}; load it there under its name",
-                reason=FailureReason.ERROR,
-            )
+            words = f"does not serve the adapter {name}; load it there under its name"
+            raise _no_answer(exchange, words, reason=FailureReason.ERROR)
 
 
 class _EndpointStream:
@@ -158,17 +163,21 @@ class _EndpointStream:
 @contextmanager
 def _explaining(exchange: Exchange) -> Iterator[None]:
     """Raise whatever goes wrong in the block with the endpoint as ``NoAnswer``."""
-    endpoint = exchange.model.endpoint
     try:
         yield
     except (BadReply, UnicodeDecodeError) as error:
         words = str(error) if isinstance(error, BadReply) else "is not UTF-8"
-        raise NoAnswer(f"{endpoint} did not answer: its reply {words}") from error
+        raise _no_answer(exchange, f"did not answer: its reply {words}") from error
     except TimeoutError as error:
-        raise NoAnswer(f"{endpoint} was silent for too long", 504) from error
+        raise _no_answer(exchange, "was silent for too long", 504) from error
     except (aiohttp.ClientError, OSError) as error:
         words = " ".join(str(error).split()) or type(error).__name__
-        raise NoAnswer(f"{endpoint} cannot be reached: {words}") from error
+        raise _no_answer(exchange, "cannot be reached", details=f": {words}") from error
+
+
+def _no_answer(exchange: Exchange, words: str, status: int = 502, *, details: str = "", **more: Any) -> NoAnswer:
+    """The error that the words tell of the endpoint; its address and the details are for the operator alone."""
+    return NoAnswer(f"{exchange.model.endpoint} {words}{details}", status, told=f"the endpoint {words}", **more)
 
 
 async def _parts(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
@@ -236,19 +245,30 @@ async def _split(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 def _require_answered(response: aiohttp.ClientResponse, body: bytes, exchange: Exchange) -> None:
     """Raise ``NoAnswer`` for a status other than 200."""
-    status, endpoint = response.status, exchange.model.endpoint
+    status = response.status
     if status == 200:
         return
-    said = f"{endpoint} answered with HTTP {status}"
+    if 300 <= status < 400:
+        raise _redirected(response, exchange)
+    said = f"answered with HTTP {status}"
     if status in (401, 403):
-        raise NoAnswer(f"{said}: it refuses the key in {KEY_VARIABLES['model.endpoint']}")
+        raise _no_answer(exchange, said, details=f": it refuses the key in {KEY_VARIABLES['model.endpoint']}")
     if status == 404 and exchange.adapter is not None:
-        raise NoAnswer(f"{said} for the adapter {exchange.adapter}", reason=FailureReason.ERROR)
+        raise _no_answer(exchange, f"{said} for the adapter {exchange.adapter}", reason=FailureReason.ERROR)
     if status == 429:
-        raise NoAnswer(said, 429, retry_after=response.headers.get("retry-after", "1"))
+        raise _no_answer(exchange, said, 429, retry_after=response.headers.get("retry-after", "1"))
     if 400 <= status < 500 and status not in (404, 408):
-        raise NoAnswer(said, status, body=body if _is_error(body) else None)
-    raise NoAnswer(said)
+        raise _no_answer(exchange, said, status, body=body if _is_error(body) else None)
+    raise _no_answer(exchange, said)
+
+
+def _redirected(response: aiohttp.ClientResponse, exchange: Exchange) -> NoAnswer:
+    """The error of a redirect. It is not followed: the request would go, with its words, to an address that was not set."""
+    to = ""
+    with suppress(ValueError):
+        to = str(response.url.join(URL(response.headers.get("location", ""))).with_user(None).with_query(None))
+    details = f" (HTTP {response.status} to {to[:LONGEST_ADDRESS]}); set model.endpoint to its final address"
+    return _no_answer(exchange, "redirects to another address", details=details)
 
 
 def _is_error(body: bytes) -> bool:

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 
 class NoAnswer(GrokputerError):
-    """There is no answer, or no more of it; the message says why.
+    """There is no answer, or no more of it; the message says why to the operator.
 
-    ``status`` is the HTTP status for the client, ``body`` an endpoint's own words about a request that it refuses,
-    ``reason`` is what the run fails with.
+    ``told`` is what a client is told that must not learn where the endpoint is; None is the message itself. ``status`` is
+    the HTTP status for the client, ``body`` an endpoint's own words about a request that it refuses, ``reason`` is what the
+    run fails with.
     """
 
     def __init__(
@@ -26,11 +27,13 @@ class NoAnswer(GrokputerError):
         message: str,
         status: int = 502,
         *,
+        told: str | None = None,
         reason: FailureReason = FailureReason.ENVIRONMENT,
         body: bytes | None = None,
         retry_after: str | None = None,
     ) -> None:
         super().__init__(message)
+        self.told = message if told is None else told
         self.status = status
         self.reason = reason
         self.body = body

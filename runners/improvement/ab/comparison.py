@@ -17,7 +17,7 @@ from eventsourcing.persistence import IntegrityError
 from ....domain.ab.decision import Bars
 from ....domain.aggregates.comparison import Arm, Comparison, Design, Place, draw_seed
 from ....domain.aggregates.run import TaskRun
-from ....domain.errors import GrokputerError, Hint, NotPossible, UnknownAdapter
+from ....domain.errors import GrokputerError, NotPossible
 from ....domain.events import Capability, TaskFailed
 from ....domain.page.messages import Page
 from ....domain.page.prompt import observe
@@ -31,7 +31,7 @@ from ...agent.attempts import ATTEMPTS
 from ...agent.batch import RunSpec, run_batch
 from ...agent.runner import Task, TaskRunner
 from ...feedback.reviewer import REVIEWER, review
-from ...wiring.services import unknown_adapter
+from ...wiring.services import require_adapter
 from .results import SYSTEM_FAULTS, count_played, find_pair, load_result, next_run, session_of
 
 if TYPE_CHECKING:
@@ -79,14 +79,10 @@ def plan(
 
 
 def _role_of(state: State, name: str) -> str:
-    known = state.registry.adapters
-    if name not in known:
-        raise UnknownAdapter(unknown_adapter(name, known), hint=Hint.SEE_ADAPTERS)
-    if known[name].status == AdapterStatus.REJECTED:
-        raise NotPossible(
-            f"{name} was rejected ({known[name].reason}); only adapters that may get traffic are compared"
-        )
-    return known[name].role
+    known = require_adapter(name, state.registry.adapters)
+    if known.status == AdapterStatus.REJECTED:
+        raise NotPossible(f"{name} was rejected ({known.reason}); only adapters that may get traffic are compared")
+    return known.role
 
 
 def compare(

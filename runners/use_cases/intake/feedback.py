@@ -1,4 +1,4 @@
-"""Feedback of other programs on runs and sessions. Under an id of the program's own it counts once, however often it is sent.
+"""Feedback of programs and of pages on runs and sessions. Under an id of its own it counts once, however often it is sent.
 
 An event says that the feedback was given, and the ratings name that event as their cause. So a retry after a crash, or in
 another process, completes what is missing and repeats nothing.
@@ -15,10 +15,9 @@ from uuid import UUID
 from ....domain.aggregates.feedback import Feedback, feedback_id
 from ....domain.aggregates.run import TaskRun
 from ....domain.errors import GrokputerError
-from ....domain.rules.rating import check_stars
+from ....domain.rules.rating import check_stars, check_words
 from ....domain.text import check_text
 from ....projections.wording.words import ERASED
-from ...agent.preface import runs_of_session
 from ...feedback.ratings import record_rating, require_ended
 from ...improvement.process_manager import process_new_events
 from .. import corrections, sessions
@@ -73,16 +72,27 @@ class TakenFeedback:
 def take_feedback(ledger: Ledger, feedback: ProgramFeedback, holder: str, known: State | None = None) -> TakenFeedback:
     """Record the feedback in the name of the holder, a content key. ``known`` is the caller's state, which follows the log.
 
-    Raises ``OtherFeedback``, ``NotFound``, ``NotPossible`` (with ``Hint.END_RUN`` while the run has not ended),
+    Raises ``OtherFeedback``, ``NotFound``, ``NotPossible`` (``NotEnded`` while the run has not ended),
     ``BadRating``, ``BadCorrection`` and ``BadText``; then no rating is recorded.
     """
+    check_words(feedback.comment, feedback.issues)
+    corrections.check_length(feedback.correction or "")
     given = feedback if feedback.stars is None else replace(feedback, stars=check_stars(feedback.stars))
-    taken = _take_session(ledger, given, holder) if given.session is not None else _take_run(ledger, given, holder)
+    taken = (
+        _take_session(ledger, given, holder, known)
+        if given.session is not None
+        else _take_run(ledger, given, holder, known)
+    )
     process_new_events(ledger, known)
     return taken
 
 
-def _take_run(ledger: Ledger, given: ProgramFeedback, holder: str) -> TakenFeedback:
+def was_taken(ledger: Ledger, feedback: ProgramFeedback, holder: str) -> bool:
+    """Whether the holder has given this feedback before, by its id."""
+    return _earlier(ledger, feedback, holder) is not None
+
+
+def _take_run(ledger: Ledger, given: ProgramFeedback, holder: str, known: State | None) -> TakenFeedback:
     assert given.run is not None
     earlier = _earlier(ledger, given, holder)
     run = require_run(ledger, given.run)
@@ -96,7 +106,7 @@ def _take_run(ledger: Ledger, given: ProgramFeedback, holder: str) -> TakenFeedb
             check_text(text, "the comment")
     if given.correction is not None and correction is None:
         way = corrections.Answer(given.correction, given.step)
-        is_new = corrections.correct(ledger, run.id, way, actor=holder).is_new
+        is_new = corrections.correct(ledger, run.id, way, actor=holder, known=known).is_new
         correction = _correction_of(ledger, run.id, given.correction).reference
     cause = None
     if given.id is not None:
@@ -116,21 +126,23 @@ def _take_run(ledger: Ledger, given: ProgramFeedback, holder: str) -> TakenFeedb
     )
 
 
-def _take_session(ledger: Ledger, given: ProgramFeedback, holder: str) -> TakenFeedback:
+def _take_session(ledger: Ledger, given: ProgramFeedback, holder: str, known: State | None) -> TakenFeedback:
     assert given.session is not None
     earlier = _earlier(ledger, given, holder)
     if earlier is not None and (earlier.session, earlier.stars) != (given.session, given.stars):
         raise OtherFeedback(f"feedback {given.id} came before with something else; give another id")
     if given.id is None:
-        rated = sessions.rate_session(ledger, given.session, given.stars, actor=holder)
+        rated = sessions.rate_session(ledger, given.session, given.stars, actor=holder, known=known)
         return TakenFeedback(bool(rated.rated), session=given.session, stars=given.stars, runs=rated.rated)
-    sessions.runs_to_rate(ledger, given.session)
+    runs = sessions.runs_to_rate(ledger, given.session)
     remembered = earlier or _remember(ledger, given, holder, None)
     cause = remembered.reference
-    rated = sessions.rate_session(ledger, given.session, given.stars, actor=holder, cause=cause, until=remembered.time)
-    runs = [run for run in runs_of_session(ledger, given.session) if any(it.caused_by == cause for it in run.ratings)]
+    rated = sessions.rate_session(
+        ledger, given.session, given.stars, actor=holder, cause=cause, until=remembered.time, runs=runs, known=known
+    )
+    of_this = tuple(run.id for run in runs if run.id in rated.rated or any(it.caused_by == cause for it in run.ratings))
     is_new = earlier is None or bool(rated.rated)
-    return TakenFeedback(is_new, session=given.session, stars=given.stars, runs=tuple(run.id for run in reversed(runs)))
+    return TakenFeedback(is_new, session=given.session, stars=given.stars, runs=of_this)
 
 
 def _earlier(ledger: Ledger, given: ProgramFeedback, holder: str) -> FeedbackGiven | None:

@@ -7,10 +7,11 @@ learn again and gain nothing. A training that was declined or failed has learnt 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ....adapters.data.dataset import TOPICS, Dataset, build_dataset
+from ....adapters.data.dataset import TOPICS, build_dataset
 from ....adapters.data.sources import LESSONS
 from ....domain.durations import show_duration
 from ....domain.errors import GrokputerError, LogError
@@ -25,6 +26,7 @@ from ....projections.wording.sentences import count, short_id
 from ...improvement.estimates import estimate_from_history
 from ...store.states import load_state
 from ...wiring.services import base_of
+from .kept import Kept, moment_of
 
 if TYPE_CHECKING:
     from ....domain.settings.settings import Policy
@@ -89,21 +91,19 @@ class _Since:
 class _Plan:
     """What a training that is requested now would use and take."""
 
-    dataset: Dataset | None = None
+    lessons: int | None = None
+    """Its usable examples; None without a dataset."""
+    taught: frozenset[str] = frozenset()
+    """The runs that give them."""
     duration_s: float | None = None
     price: str | None = None
     obstacle: str = ""
     gate_missing: int = 0
 
-    @property
-    def lessons(self) -> int | None:
-        return None if self.dataset is None else self.dataset.lessons
 
-    @property
-    def taught(self) -> set[str]:
-        """The runs that give lessons."""
-        examples = () if self.dataset is None else self.dataset.examples
-        return {example.run_id for example in examples if example.source in LESSONS}
+_heard: Kept[dict[str, _Since]] = Kept(2)
+_plans: Kept[_Plan] = Kept(2 * len(ROLES))
+"""What is the same for every choice of runs, by the moment of the log; building a dataset takes longest."""
 
 
 def advise(log: Log, runs: Sequence[EndedRun], groups: Sequence[FailureGroup]) -> tuple[RoleAdvice, ...]:
@@ -111,14 +111,19 @@ def advise(log: Log, runs: Sequence[EndedRun], groups: Sequence[FailureGroup]) -
 
     ``runs`` are the examined ones, and ``groups`` their similar failures.
     """
-    state, since, events = load_state(log), _listen(log), list[Event]()
+    moment, state, events = moment_of(log), load_state(log), list[Event]()
+    since = _heard.get(moment, lambda: _listen(log))
+
+    def plan_for(role: str) -> _Plan:
+        events.extend(recorded.event for recorded in (() if events else log.read(1, None, TOPICS)))
+        return _plan(log, state, role, events)
+
     advice = []
     for role in ROLES:
         heard, plan = since[role], _Plan()
         own = [run for run in runs if run.position > heard.position and role in run.roles and run.is_known]
         if heard.corrected:  # else there is nothing new to learn, and building a dataset takes a while
-            events = events or [recorded.event for recorded in log.read(1, None, TOPICS)]
-            plan = _plan(log, state, role, events)
+            plan = _plans.get((moment, role), partial(plan_for, role))
         advice.append(_advise(role, own, groups, heard, plan, state.policy))
     return tuple(sorted(advice, key=_rank))
 
@@ -159,13 +164,13 @@ def _plan(log: Log, state: State, role: str, events: Sequence[Event]) -> _Plan:
     try:
         recipe = resolve_recipe(policy, role)
         dataset = build_dataset(events, log.get_content, role, policy.training(role).learn_below_stars, recipe)
-        needed = policy.training(role).min_examples
+        taught = frozenset(example.run_id for example in dataset.examples if example.source in LESSONS)
+        plan, needed = _Plan(dataset.lessons, taught), policy.training(role).min_examples
         if dataset.lessons < needed:
-            return _Plan(
-                dataset, obstacle=obstacle or f"{count(dataset.lessons, 'usable example')}, {needed} are needed"
-            )
+            few = f"{count(dataset.lessons, 'usable example')}, {needed} are needed"
+            return replace(plan, obstacle=obstacle or few)
         if policy.is_remote:
-            return _Plan(dataset, obstacle="the model runs on an endpoint and cannot be trained here")
+            return replace(plan, obstacle="the model runs on an endpoint and cannot be trained here")
         parameters = base_of(policy, log.get_content).count_parameters()
         estimate = estimate_from_history(
             log, policy, dataset, resolve_for_base(policy, role, recipe, parameters).recipe
@@ -176,7 +181,7 @@ def _plan(log: Log, state: State, role: str, events: Sequence[Event]) -> _Plan:
         return _Plan(obstacle=str(error))
     price = None if estimate.duration_s is None else Prices.of(policy).cost(estimate.duration_s).price
     missing = dataset.missing_for_gate(policy.gate(role).minimum) if policy.gate(role).enabled else 0
-    return _Plan(dataset, estimate.duration_s, price, obstacle, missing)
+    return replace(plan, duration_s=estimate.duration_s, price=price, obstacle=obstacle, gate_missing=missing)
 
 
 def _advise(

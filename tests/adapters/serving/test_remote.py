@@ -51,6 +51,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Retry-After", "0")
+        self.send_header("Location", "/elsewhere")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body.encode())
@@ -126,7 +127,13 @@ def test_a_failing_server_is_asked_again(model: RemoteModel, endpoint: Endpoint)
 
 @pytest.mark.parametrize(
     ("status", "words"),
-    [(401, "environment variable XAI_API_KEY"), (429, "too many requests"), (500, "HTTP 500"), (400, "HTTP 400")],
+    [
+        (308, "redirects to another address"),
+        (401, "environment variable XAI_API_KEY"),
+        (429, "too many requests"),
+        (500, "HTTP 500"),
+        (400, "HTTP 400"),
+    ],
 )
 def test_a_refusal_is_one_line_without_the_key(model: RemoteModel, endpoint: Endpoint, status: int, words: str) -> None:
     endpoint.answers = [(status, refusal(f"bad key {KEY}\nsecond line"))] * 2

@@ -39,7 +39,7 @@ def test_the_text_of_an_answer_is_its_content_or_its_parts_together(content: Any
         ({"prompt_tokens": 5.0, "completion_tokens": "7"}, (None, None)),
         ({"prompt_tokens": -1, "completion_tokens": True}, (None, None)),
         ({"prompt_tokens": MOST_TOKENS, "completion_tokens": MOST_TOKENS + 1}, (MOST_TOKENS, None)),
-        ({"prompt_tokens": float("nan"), "completion_tokens": [3]}, (None, None)),
+        ({"prompt_tokens": {}, "completion_tokens": [3]}, (None, None)),
         ({}, (None, None)),
         (None, (None, None)),
         ([5, 1], (None, None)),
@@ -56,6 +56,7 @@ def test_a_count_that_is_no_whole_number_from_0_is_unknown(usage: Any, counts: t
     [
         (b"", "is empty"),
         (b"<html>502</html>", "is not JSON"),
+        (completion("Paris", usage={"prompt_tokens": float("nan")}), "is not JSON"),
         (b"\xff\xfe\x00", "is not JSON"),
         (b"[" * 200_000, "is not JSON"),
         (b"9" * 10_000, "is not JSON"),

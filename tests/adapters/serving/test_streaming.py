@@ -85,7 +85,10 @@ def test_a_model_without_streaming_gives_the_whole_answer_at_once() -> None:
     ("body", "reason"),
     [
         (b'data: {"choices": [{"delta": {"content": "Par"}}]}\n\n', "broke off before its end"),
-        (b"data: [DONE]\n\n", "has no text in its message"),
+        (b"data: [DONE]\n\n", "has no choices"),
+        (b'data: {"choices": [{"finish_reason": "stop"}]}\n\n', "has no text in its message"),
+        (b'data: {"choices": [7]}\n\n', "no list of objects"),
+        (b'data: {"choices": 5}\n\n', "no list of objects"),
         (b'data: {"error": {"message": "secret"}}\n\n', "reports an error"),
         (b"data: Paris\n\n", "is not JSON"),
         (b'data: {"choices": [{"delta": {"content": "\\ud800"}}]}\n\n', "a lone surrogate"),
@@ -97,9 +100,9 @@ def test_a_stream_that_is_no_answer_is_refused_with_its_reason(body: bytes, reas
         read(reply, body)
 
 
-def test_events_of_any_shape_are_read_for_their_text_alone() -> None:
+def test_events_without_a_choice_or_with_a_count_of_another_form_add_no_text() -> None:
     reply = StreamedReply()
-    odd = b': comment\n\nevent: x\n\ndata: {"choices": [7]}\n\n'
+    odd = b': comment\n\nevent: x\n\ndata: {"choices": []}\n\ndata: {"choices": null}\n\n'
     odd += b'data: {"choices": [{"delta": {"content": null}}], "usage": 4}\n\n'
     assert read(reply, odd + events("Paris")) == "Paris"
 

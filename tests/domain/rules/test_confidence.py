@@ -13,6 +13,8 @@ from grokputer.domain.rules.confidence import (
     propose_ocr_issue,
     propose_speech_issue,
 )
+from grokputer.domain.rules.rating import ISSUES, ROLE_OF_ISSUE, propose_fault
+from grokputer.domain.settings.settings import ROLES
 
 SETTLED = (
     *(
@@ -81,4 +83,17 @@ def test_an_issue_is_proposed_for_one_doubtful_word_among_those_that_were_used()
 
 
 def test_speech_under_the_setting_is_doubtful() -> None:
-    assert propose_speech_issue(0.6, 0.7) and not propose_speech_issue(0.7, 0.7)
+    assert propose_speech_issue(0.6, 0.7) and not propose_speech_issue(0.7, 0.7) and not propose_speech_issue(None, 0.7)
+
+
+def test_an_issue_proposes_the_role_that_it_speaks_of_where_that_role_made_a_step() -> None:
+    assert propose_fault(["wrong_action"], ["action", "recovery"]) == "action"
+    assert propose_fault(["ocr_confidence_low", "timeout"], ["action", "ocr"]) == "ocr"
+    assert propose_fault(["ocr_confidence_low"], ["action"]) is None
+    assert propose_fault(["ocr_confidence_low", "wrong_action"], ["action", "ocr"]) is None
+    assert propose_fault(["timeout", "own words"], ["action"]) is None
+
+
+def test_the_table_of_roles_names_known_issues_and_roles_alone() -> None:
+    assert set(ROLE_OF_ISSUE) <= set(ISSUES)
+    assert set(ROLE_OF_ISSUE.values()) <= set(ROLES)

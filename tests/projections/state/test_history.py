@@ -1,6 +1,6 @@
 """Any history at all: what was live at each moment is what time travel finds there, and what a replay makes of the log.
 
-``GROKPUTER_STEPS=100000`` plays as many steps as it says; the suite itself plays four thousand, and
+``GROKPUTER_STEPS=100000`` plays as many steps as it says; the suite itself plays fifteen hundred, and
 ten thousand among the slow tests.
 """
 
@@ -32,7 +32,7 @@ from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.states import load_state
 from story import Story, Ticking
 
-STEPS = int(os.environ.get("GROKPUTER_STEPS", "4000"))
+STEPS = int(os.environ.get("GROKPUTER_STEPS", "1500"))
 LENGTH = 50
 """Steps of one history."""
 

@@ -15,7 +15,7 @@ from grokputer.domain.aggregates.base import Aggregate, Context
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.aggregates.settings import SETTINGS_ID, Settings
 from grokputer.domain.settings.setting import BadSetting
-from grokputer.projections.state.access import ACCESS_KEY
+from grokputer.projections.state.open_runs import ACCESS_KEY
 from grokputer.projections.state.state import State
 
 TODAY, TOMORROW = "2026-01-01", "2026-01-02"
@@ -68,6 +68,17 @@ def test_a_keys_requests_tokens_and_money_are_those_of_its_runs_of_the_day() -> 
     assert folded.used() == () and folded.used(TOMORROW) == (0, 1, 2e-6)
 
 
+def test_a_key_and_its_adapter_pay_the_same_for_the_same_step() -> None:
+    folded = Folded()
+    folded.set("cost.prompt_price", 0.333)
+    folded.set("cost.answer_price", 7.77)
+    run = folded.begin()
+    for tokens in range(1, 40):
+        folded.step(run, prompt_tokens=tokens, completion_tokens=None if tokens % 7 == 0 else 3 * tokens)
+    [(_, _, counts)] = folded.state.usage.rows()
+    assert folded.state.access.all[folded.key].money == counts.money["EUR"] > 0
+
+
 def test_each_model_has_the_prices_of_the_table() -> None:
     folded = Folded()
     folded.set("model.base", "grok-4")
@@ -100,5 +111,5 @@ def test_a_saved_state_goes_on_counting_open_runs() -> None:
     run.answer(1, ADA)
     folded.take(run)
     assert State.load(folded.state.dump()).access.dump() == folded.state.access.dump()
-    assert b"lora-v2" not in folded.state.access.dump()["access_open"]
+    assert folded.state.open_runs.dump() == {"open": b"{}"}, "a run that has ended is kept in no fold"
     assert UUID(folded.key)

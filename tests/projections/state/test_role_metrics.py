@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from played import Played, repeat
+from played import RECOVERY, Played, repeat
 
 from given import OFFERED, SOMEONE
 from grokputer.projections.state.role_metrics import LATEST, LONG_STEPS, SOON_MS, Share
@@ -93,6 +93,19 @@ def test_a_failed_step_is_recovered_from_where_recovery_makes_the_next_step_and_
 def test_failed_steps_of_runs_without_a_role_that_recovers_are_no_cases(played: Played) -> None:
     played.play("action!", "action", others=[])
     assert played.state.role_metrics.recoveries() == Share()
+
+
+def test_each_adapter_has_the_share_of_its_own_runs_of_the_role(played: Played) -> None:
+    for adapter, ends in ((None, "wrong"), (None, "succeeded"), ("lora-v2", "succeeded")):
+        played.play("action", ends=ends, adapter=adapter)
+    metrics = State.load(played.state.dump()).role_metrics
+    assert metrics.first_actions("base") == Share(1, 2)
+    assert metrics.first_actions("lora-v2") == Share(1, 1)
+    assert metrics.first_actions("lora-v1") == Share()
+    recovering = {**RECOVERY, "adapter": "lora-v3"}
+    played.play("action!", "recovery", others=[recovering], adapter="lora-v2")
+    assert played.state.role_metrics.recoveries("lora-v3") == Share(1, 1)
+    assert played.state.role_metrics.recoveries("lora-v2") == Share()
 
 
 def test_the_shares_are_of_the_latest_runs_and_an_older_run_takes_no_rating(played: Played) -> None:

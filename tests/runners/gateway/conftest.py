@@ -6,22 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.use_cases.settings import change_setting
+from gateways import make_log_before
 
 
 @pytest.fixture
 def log_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
     """Makes a log whose runs go to the endpoint at this URL."""
     monkeypatch.setenv("OPENAI_API_KEY", "upstream-key")
-
-    def make(url: str) -> Path:
-        path = tmp_path / "events.db"
-        ledger = Ledger.create(path)
-        for key, value in {"model.backend": "openai", "model.endpoint": url, "model.base": "tiny"}.items():
-            change_setting(ledger, key, value, actor="ada")
-        ledger.close()
-        return path
-
-    return make
+    return lambda url: make_log_before(tmp_path / "events.db", url)

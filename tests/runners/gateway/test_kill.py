@@ -9,7 +9,6 @@ import random
 import re
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,9 +18,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 from command_line import document, output
-from gateways import make_key, serving
+from gateways import make_key, serve_command, serving
 
-PROGRAM = "from grokputer.cli import main; main()"
 DONE = b"data: [DONE]\n\n"
 KILLS, CLIENTS, GATEWAYS = 60, 32, 2
 """Kills in all, and gateways that are killed; one more on the same log lives through it."""
@@ -103,8 +101,7 @@ class Load:
 
 
 async def start_gateway(path: Path) -> tuple[asyncio.subprocess.Process, str]:
-    command = [sys.executable, "-c", PROGRAM, "serve", "--port", "0", "--no-worker", "--db", str(path)]
-    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, env=os.environ)
+    process = await asyncio.create_subprocess_exec(*serve_command(path), stdout=subprocess.PIPE, env=os.environ)
     assert process.stdout is not None
     while not (found := re.search(rb"http://[\d.:]+/v1", await process.stdout.readline())):
         assert process.returncode is None

@@ -50,7 +50,9 @@ def test_a_streamed_answer_is_the_whole_one_and_a_change_of_the_base_is_followed
     shutil.copytree(tiny_base, other)
     Ledger.create(path).close()
     choose(path, tiny_base)
-    with serving(path) as gateway:
+    told: list[str] = []
+    with serving(path, say=told.append) as gateway:
+        assert told[0] == f"loading the model {tiny_base}; requests are answered after that"
         status, _, whole = gateway.ask("/chat/completions", BODY)
         events = stream(gateway)
         choose(path, other)

@@ -18,6 +18,7 @@ from grokputer.runners.improvement.worker import RETELL_S, Idle, work
 from grokputer.runners.store.locks import find_worker, lease, lease_of
 from grokputer.runners.store.log import Log
 from grokputer.runners.store.states import load_state
+from grokputer.runners.use_cases.access_keys import create_key
 from story import Story
 
 
@@ -102,6 +103,13 @@ def test_a_worker_with_nothing_to_do_says_what_it_waits_for(story: Story) -> Non
     for _ in range(3):
         story.rate(story.run(succeeds=False), 2)
     assert "action needs 7 more ratings before a training can start: 3 of 10" in output("work", "--once", db=story.path)
+
+
+def test_a_worker_beside_a_gateway_says_where_its_runs_are_rated(story: Story) -> None:
+    create_key(story.ledger, "ada", scopes=["infer"], limits={}, actor="eve")
+    told = output("work", "--once", db=story.path)
+    assert "no role has ratings or a training yet; rate the runs of programs on the pages" in told
+    assert "grokputer run" not in told
 
 
 def test_an_idle_worker_says_numbers_again_once_a_minute_and_another_wait_at_once(story: Story) -> None:

@@ -349,3 +349,25 @@ def test_a_file_that_is_no_template_is_refused_in_a_line(
 def test_a_key_is_no_way_to_name_a_text(db: Path) -> None:
     key = f"sha256:{'0' * 64}"
     assert "there is no such file" in refused("settings", "set", "model.chat_template", key, db=db)
+
+
+# What hears speech
+
+
+def test_a_folder_that_is_no_model_of_speech_is_taken_with_a_warning_that_says_what_it_lacks(
+    db: Path, tmp_path: Path
+) -> None:
+    assert "whisper-1 is no folder, and without audio.endpoint" in warned("audio.model", "whisper-1", db=db)
+    (tmp_path / "whisper").mkdir()
+    (tmp_path / "whisper" / "model.bin").write_bytes(b"")
+    assert "lacks config.json, tokenizer.json" in warned("audio.model", tmp_path / "whisper", db=db)
+    for name in ("config.json", "tokenizer.json"):
+        (tmp_path / "whisper" / name).write_bytes(b"")
+    taken("audio.model", tmp_path / "whisper", db=db)
+
+
+def test_an_endpoint_of_speech_is_asked_for_its_models_and_a_missing_one_is_a_warning(db: Path) -> None:
+    with ChatServer("", serves=["whisper-1"]) as server:
+        taken("audio.endpoint", server.url, db=db)
+        taken("audio.model", "whisper-1", db=db)
+        assert "does not serve whisper-2; it serves whisper-1" in warned("audio.model", "whisper-2", db=db)

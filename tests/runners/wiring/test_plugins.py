@@ -123,7 +123,7 @@ POINTS = """
 [grokputer.environments]
 desk = tiny_desk:Desk
 quiz = tiny_desk:Quiz
-web = tiny_desk:Web
+site = tiny_desk:Web
 half = tiny_desk:Half
 dreamer = tiny_desk:Dreamer
 failing = tiny_desk:fail
@@ -217,8 +217,8 @@ def test_a_question_of_a_plugin_environment_is_content_and_is_corrected_by_an_an
 
 
 def test_where_no_environment_judges_a_person_does_and_a_correction_is_unverified(db: Path) -> None:
-    id = run(db, "anything", "--env", "web")
-    judged = call("run", "anything", "--env", "web", "--reviewer", db=db)
+    id = run(db, "anything", "--env", "site")
+    judged = call("run", "anything", "--env", "site", "--reviewer", db=db)
     assert (judged.exit_code, "which does not judge" in judged.stderr) == (1, True)
     output("rate", id, 1, db=db)
     assert [it.id for it in find_uncorrected(Ledger.open(db), "action", 4, Recipe(held_out_share=0))] == [id]
@@ -230,8 +230,8 @@ def test_where_no_environment_judges_a_person_does_and_a_correction_is_unverifie
 
 
 def test_adapters_are_not_compared_where_nothing_is_judged(db: Path) -> None:
-    said = refused("ab", "base", "base", "--env", "web", "--tasks", "anything", db=db)
-    assert "web cannot repeat and judge the same page" in said
+    said = refused("ab", "base", "base", "--env", "site", "--tasks", "anything", db=db)
+    assert "site cannot repeat and judge the same page" in said
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,9 @@ def test_a_name_that_two_packages_offer_is_refused_with_both(site: Path) -> None
 
 
 def test_an_unknown_name_is_refused_with_the_names_that_exist() -> None:
-    with pytest.raises(EnvironmentUnavailable, match=r"'moon' is not an environment; there are chat, desk, dreamer"):
+    with pytest.raises(
+        EnvironmentUnavailable, match=r"'moon' is not an environment; there are browse, chat, desk, desktop, dreamer"
+    ):
         open_environment("moon")
 
 

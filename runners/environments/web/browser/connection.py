@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -158,32 +159,37 @@ class Connection:
         return self.process.lost(self._ended, is_up=self._is_up)
 
     def _read(self) -> None:
-        received = bytearray()
-        begin = 0
-        descriptor = self.process.answers.fileno()
+        """Take all that the browser says, until it ends."""
         why = "it has ended"
-        while True:
-            try:
-                chunk = os.read(descriptor, 1 << 18)
-            except (OSError, ValueError):
-                break
-            if not chunk:
-                break
+        try:
+            why = self._take_all()
+        except (OSError, ValueError):  # the pipe was closed
+            pass
+        finally:
+            with self.changed:
+                self._ended = self._ended or why
+                self.changed.notify_all()
+
+    def _take_all(self) -> str:
+        """Take messages until there are no more; why that is."""
+        received, begin = bytearray(), 0
+        descriptor = self.process.answers.fileno()
+        while chunk := os.read(descriptor, 1 << 18):
             received += chunk
             while (end := received.find(b"\0", begin)) >= 0:
-                self._take(json.loads(received[:end]))
+                self._take(_read_message(received[:end]))
                 del received[: end + 1]
                 begin = 0
             begin = len(received)
             if begin > LONGEST_MESSAGE:
-                why = f"a page has more than {LONGEST_MESSAGE >> 20} MB to show"
-                break
-        with self.changed:
-            self._ended = self._ended or why
-            self.changed.notify_all()
+                return f"a page has more than {LONGEST_MESSAGE >> 20} MB to show"
+        return "it has ended"
 
     def _take(self, message: dict[str, Any]) -> None:
-        with self.changed:
+        with (
+            self.changed,
+            contextlib.suppress(EnvironmentUnavailable),
+        ):  # a handler may send to a browser that has just ended
             if "id" in message:
                 if message["id"] in self._answers:
                     self._answers[message["id"]] = message
@@ -194,6 +200,15 @@ class Connection:
                 for listener in list(self.listeners):
                     listener(message["method"], message["params"])
             self.changed.notify_all()
+
+
+def _read_message(written: bytes | bytearray) -> dict[str, Any]:
+    """The message; an answer that is nested too deep to be read becomes the error of its command."""
+    try:
+        return dict(json.loads(written))
+    except RecursionError:
+        id = re.match(rb'\{"id":(\d+)', written)
+        return {"id": int(id[1]) if id else 0, "error": {"message": "what it answers is nested too deep"}}
 
 
 def _result(message: dict[str, Any]) -> dict[str, Any] | CommandFailed:

@@ -18,6 +18,9 @@ FRAMES_ALONE = [{"type": "iframe", "exclude": False}, {"exclude": True}]
 MOST_FRAMES = 24
 """Frames of other sites that are read in one tab; chosen."""
 
+NO_PRINTING = "window.print = () => {};"
+"""A window to print waits for a person."""
+
 LONG_S = 2.0
 """A request that takes longer keeps no page from being settled: it waits for news, such as a chat; chosen."""
 
@@ -62,13 +65,14 @@ class Session:
 
 
 class Tab:
-    """One tab. ``on_document`` decides about each document that it wants to load; ``on_modal`` is told what stops it."""
+    """One tab. ``on_document`` decides about each document that it wants to load, and whether that is its page or a frame in
+    it; ``on_modal`` is told what stops it."""
 
     def __init__(
         self,
         connection: Connection,
         target: str,
-        on_document: Callable[[str], bool],
+        on_document: Callable[[str, bool], bool],
         on_modal: Callable[[Dialog | Chooser | None, str], None],
     ) -> None:
         self.connection, self.target = connection, target
@@ -81,6 +85,8 @@ class Tab:
         self.main: Session | None = None
         self.active_at = time.monotonic()
         """When something was last requested, received or navigated."""
+        self.opened: list[str] = []
+        """The URLs of tabs that it opened since the last look."""
         self.drag: dict[str, Any] | None = None
         """What is being dragged, as the browser describes it."""
 
@@ -97,6 +103,8 @@ class Tab:
         send("Page.enable", session)
         send("Network.enable", session)
         send("Fetch.enable", session, patterns=[{"resourceType": "Document"}])
+        send("Accessibility.enable", session)  # else the browser makes the whole tree anew for each name
+        send("Page.addScriptToEvaluateOnNewDocument", session, source=NO_PRINTING, runImmediately=True)
         send("Page.setInterceptFileChooserDialog", session, enabled=True)
         send(
             "Target.setAutoAttach",
@@ -156,6 +164,9 @@ class Tab:
             case "Page.frameStoppedLoading":
                 session.loading.discard(data["frameId"])
                 self._now()
+            case "Page.windowOpen":
+                self.opened.append(data["url"])
+                del self.opened[:-100]
             case "Page.frameDetached":
                 session.loading.discard(data["frameId"])
             case "Page.frameNavigated":
@@ -179,7 +190,8 @@ class Tab:
         send = self.connection.send
         match method:
             case "Fetch.requestPaused":
-                if self._on_document(data["request"]["url"]):
+                is_page = session.parent is None and data.get("frameId") == session.frame
+                if self._on_document(data["request"]["url"], is_page):
                     send("Fetch.continueRequest", session.id, requestId=data["requestId"])
                 else:
                     send("Fetch.failRequest", session.id, requestId=data["requestId"], errorReason="Aborted")

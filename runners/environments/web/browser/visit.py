@@ -37,13 +37,16 @@ FLAGS = (
     "--disable-domain-reliability",
     "--disable-breakpad",
     "--disable-client-side-phishing-detection",
-    "--disable-print-preview",
+    "--noerrdialogs",
     "--password-store=basic",
     "--use-mock-keychain",
     "--force-device-scale-factor=1",
     f"--window-size={WIDTH},{HEIGHT}",
 )
 """Flags beside those of every browser here. No name is looked up by the browser, and nothing goes around the proxy."""
+
+ANSWER_S = 10.0
+"""How long a page may take for an answer; chosen: pages answer within milliseconds, and a busy one within a second or two."""
 
 MOST_TABS = 8
 MOST_DIALOGS = 30
@@ -85,7 +88,9 @@ class Visit:
         self.dialog: Dialog | None = None
         self.chooser: Chooser | None = None
         self.documents: list[str] = []
-        """The URLs of documents that were asked for since the last look."""
+        """The URLs that pages went to since the last look, without those of frames."""
+        self.size = float(WIDTH), float(HEIGHT)
+        """Width and height of what was seen of a tab at the last look."""
         self._dialogs = 0
         self._root, self._lock = make_folder()
         self.downloads = Downloads(self._root / "files", self._cancel)
@@ -186,6 +191,8 @@ class Visit:
         tab.release()
         if self.active is tab:
             self.active = next(reversed(self.tabs.values()), None)
+            if self.active is not None:
+                self.show(self.active)
 
     def _is_own(self, frame: str) -> bool:
         """Whether a frame is one of this visit's."""
@@ -196,10 +203,11 @@ class Visit:
     def _cancel(self, guid: str) -> None:
         self.connection.send("Browser.cancelDownload", guid=guid, browserContextId=self.context)
 
-    def _decide(self, url: str) -> bool:
+    def _decide(self, url: str, is_page: bool) -> bool:
         """Whether a document may be loaded."""
-        self.documents.append(url)
-        del self.documents[:-100]
+        if is_page:
+            self.documents.append(url)
+            del self.documents[:-100]
         if url.startswith(
             ("about:", "blob:", "data:")
         ):  # they bring nothing from outside; pages cannot open them as a whole
@@ -214,6 +222,12 @@ class Visit:
         self.proxy.refuse(f"{place} is not one of the allowed hosts ({self.allowed})")
         return False
 
+    def _is_allowed(self, url: str) -> bool:
+        try:
+            return self.allowed.allows(read_url(url))
+        except BadAddress:
+            return False
+
     def _take_modal(self, modal: Dialog | Chooser | None, session: str) -> None:
         """Note the dialog or the request for files; None for a dialog of the session that has gone."""
         if isinstance(modal, Dialog):
@@ -223,6 +237,14 @@ class Visit:
             self.chooser = modal
         elif self.dialog is not None and self.dialog.session == session:
             self.dialog = None
+
+    def take_documents(self) -> list[str]:
+        """The URLs that pages went to, or opened in new tabs, since the last call."""
+        wanted, self.documents = self.documents, []
+        for tab in list(self.tabs.values()):
+            wanted += tab.opened
+            tab.opened = []
+        return wanted
 
     # ---- What it is asked --------------------------------------------------------------------------------------------
 
@@ -245,14 +267,12 @@ class Visit:
         """Whether the page waits for an answer to a dialog, or is lost: it answers nothing now."""
         return self.dialog is not None or self.active is None or bool(self.active.fault)
 
-    def ask(
-        self, method: str, session: str = "", *, timeout_s: float = CALL_S, **parameters: Any
-    ) -> dict[str, Any] | None:
+    def ask(self, method: str, session: str = "", *, timeout_s: float = 0, **parameters: Any) -> dict[str, Any] | None:
         """The page's answer; None where it opened a dialog instead. ``session`` is the active tab's own where it is empty.
 
         Raises ``Lost`` for a page that does not answer, ``CommandFailed``.
         """
-        connection = self.connection
+        connection, timeout_s = self.connection, timeout_s or ANSWER_S
         main = self.tab.main
         assert main is not None
         id = connection.send(method, session or main.id, is_awaited=True, **parameters)
@@ -264,6 +284,14 @@ class Visit:
             return connection.take_answer(id)
         finally:
             connection.drop(id)
+
+    def measure(self) -> tuple[float, float]:
+        """Width and height of what is seen of the active tab, in pixels; also kept in ``size``."""
+        metrics = self.ask("Page.getLayoutMetrics")
+        if metrics is not None:
+            seen = metrics["cssLayoutViewport"]
+            self.size = float(seen["clientWidth"]), float(seen["clientHeight"])
+        return self.size
 
     def settle(self, most_s: float = SETTLE_S) -> None:
         """Wait until the page does not move any more, or waits for an answer, or the time is over."""
@@ -317,46 +345,18 @@ class Visit:
             info = self.connection.call("Target.getTargetInfo", targetId=tab.target)["targetInfo"]
             tab.title, tab.url = info["title"], info["url"]
 
-    def answer_dialog(self, *, is_accepted: bool) -> None:
-        """Answer the open dialog, and let the page go on."""
-        dialog, self.dialog = self.dialog, None
-        if dialog is not None:
-            text = {"promptText": dialog.answer} if dialog.kind == "prompt" else {}
-            self.connection.send("Page.handleJavaScriptDialog", dialog.session, accept=is_accepted, **text)  # type: ignore[arg-type]
+    def close_refused(self) -> None:
+        """Close the active tab where it is empty because its page was refused, and another one is open."""
+        if len(self.tabs) > 1 and self.dialog is None:
+            tab = self.tab
+            self.refresh(tab)
+            if tab.url in ("", "about:blank", ":") or not self._is_allowed(tab.url):
+                self.close_tab(tab)
 
-    def choose_file(self, name: str) -> str:
-        """Answer the page's request for files with a file of the run's folder."""
-        chooser, self.chooser = self.chooser, None
-        return "" if chooser is None else self.give_file(chooser.session, chooser.node, name)
-
-    def give_file(self, session: str, node: int, name: str) -> str:
-        """Put the file of the run's folder into the field. Why not, in words; empty where it was."""
-        if name not in self.downloads.files():
-            return f"there is no file {name[:60]!r} in the folder of this run"
-        files = [str(self.downloads.folder / name)]
-        try:
-            self.ask("DOM.setFileInputFiles", session, files=files, backendNodeId=node)
-        except CommandFailed:
-            return "the field is no longer there"
-        return ""
-
-    def command(self, name: str) -> str:
-        """Do what the browser's own keys do: go back or forward, reload, close the tab, open one."""
-        if name == "close":
-            self.connection.send("Target.closeTarget", targetId=self.tab.target)
-            target = self.tab.target
-            self.connection.wait(lambda: target not in self.tabs or self.dialog is not None, CALL_S)
-        elif name == "new":
-            self.open_tab()
-        elif name == "reload":
-            self.ask("Page.reload")
-        else:
-            history = self.ask("Page.getNavigationHistory") or {"entries": [], "currentIndex": 0}
-            index = history["currentIndex"] + (-1 if name == "back" else 1)
-            if not 0 <= index < len(history["entries"]) or history["entries"][index]["url"] == "about:blank":
-                return f"there is no page to go {name} to"
-            self.ask("Page.navigateToHistoryEntry", entryId=history["entries"][index]["id"])
-        return ""
+    def close_tab(self, tab: Tab) -> None:
+        """Close the tab; a page may ask first."""
+        self.connection.send("Target.closeTarget", targetId=tab.target)
+        self.connection.wait(lambda: tab.target not in self.tabs or self.dialog is not None, CALL_S)
 
     def stop_loading(self) -> None:
         """Give up what the active tab still loads."""

@@ -11,11 +11,13 @@ from typing import Any
 from .....domain.page.action import Action
 from ..browser.connection import CommandFailed
 from ..browser.tab import Tab
-from ..browser.visit import HEIGHT, WIDTH, Visit
+from ..browser.visit import Visit
+from ..network.hosts import BadAddress
 from ..page.lines import Shown, clean
 from ..page.snapshot import Element, takes_text
 from .aim import Missed, Point, aim
 from .keys import OF_THE_BROWSER, read_keys
+from .windows import answer_dialog, choose_file, give_file, use_key
 
 WAIT_S = 1.0
 """How long WAIT lasts; chosen."""
@@ -110,7 +112,10 @@ def _use_browser(visit: Visit, line: Shown, action: Action) -> str:
     name, _, rest = line.name.partition(" ")
     if action.verb == "TYPE" and name == "address":
         url = action.text.strip()
-        return visit.open(url if "://" in url else f"https://{url}") if url else "cannot TYPE: a URL is missing"
+        try:
+            return visit.open(url if "://" in url else f"https://{url}")
+        except BadAddress as error:
+            return str(error)
     if action.verb == "TYPE" and name == "answer" and visit.dialog is not None:
         visit.dialog.answer = action.text
         return ""
@@ -119,11 +124,11 @@ def _use_browser(visit: Visit, line: Shown, action: Action) -> str:
     if name == "tab" and (tab := visit.tabs.get(rest)) is not None:
         visit.show(tab)
     elif name in ("accept", "dismiss"):
-        visit.answer_dialog(is_accepted=name == "accept")
+        answer_dialog(visit, is_accepted=name == "accept")
     elif name == "cancel":
         visit.chooser = None
     elif name == "file":
-        return visit.choose_file(rest)
+        return choose_file(visit, rest)
     return ""
 
 
@@ -150,7 +155,7 @@ def _click(visit: Visit, element: Element, verb: str) -> str:
 
 def _drag(visit: Visit, element: Element, onto: Element) -> str:
     end, start = aim(visit, onto), aim(visit, element)  # the latter last, so that it is in view
-    end = aim(visit, onto) if end is not None and start is not None and not _is_seen(end) else end
+    end = aim(visit, onto) if end is not None and start is not None and not _is_seen(visit, end) else end
     if start is None or end is None:
         return ""
     tab = visit.tab
@@ -169,15 +174,17 @@ def _drag(visit: Visit, element: Element, onto: Element) -> str:
     return ""
 
 
-def _is_seen(point: Point) -> bool:
-    return 0 <= point.x < WIDTH and 0 <= point.y < HEIGHT
+def _is_seen(visit: Visit, point: Point) -> bool:
+    width, height = visit.size
+    return 0 <= point.x < width and 0 <= point.y < height
 
 
 def _scroll(visit: Visit, element: Element | None, direction: str) -> str:
-    point = Point(WIDTH / 2, HEIGHT / 2) if element is None else aim(visit, element)
+    width, height = visit.measure()
+    point = Point(width / 2, height / 2) if element is None else aim(visit, element)
     if point is not None:
         x, y = WHEEL[direction]
-        _mouse(visit, visit.tab, "mouseWheel", point, deltaX=x * WIDTH, deltaY=y * HEIGHT)
+        _mouse(visit, visit.tab, "mouseWheel", point, deltaX=x * width, deltaY=y * height)
     return ""
 
 
@@ -196,7 +203,7 @@ def _press_keys(visit: Visit, written: str) -> str:
     if keys is None:
         return f"{written[:40]!r} names no keys; there are single letters, names as Enter, Tab and Escape, and ctrl+a"
     if (command := OF_THE_BROWSER.get(keys.written)) is not None:
-        return visit.command(command)
+        return use_key(visit, command)
     _press(visit, written)
     return ""
 
@@ -206,7 +213,7 @@ def _type(visit: Visit, element: Element, text: str) -> str:
     if element.kind == "select":
         return _call(visit, element, CHOOSE_BY_TEXT, " ".join(text.split()))
     if element.kind == "input.file":
-        return visit.give_file(element.session, element.node, text.strip())
+        return give_file(visit, element.session, element.node, text.strip())
     if element.kind.removeprefix("input.") in SET_BY_VALUE:
         aim(visit, element)
         taken = _call(visit, element, SET_VALUE, text.strip())

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..browser.connection import CommandFailed
 from ..browser.tab import Session
-from ..browser.visit import HEIGHT, WIDTH, Visit
+from ..browser.visit import Visit
 from ..page.snapshot import Element
 
 STILL_S = 1.0
@@ -37,15 +37,16 @@ def aim(visit: Visit, element: Element) -> Point | None:
     quads = _still_quads(visit, session, element.node)
     if quads is None:
         return None
+    width, height = visit.measure()
     own = _inside(visit, session, element.node) | element.labels
     x, y = _offset(visit, session)
     for point in quads:
         seen = Point(point.x + x, point.y + y)
-        if not (0 <= seen.x < WIDTH and 0 <= seen.y < HEIGHT):
+        if not (0 <= seen.x < width and 0 <= seen.y < height):
             continue
         if _hit(visit, session, point) in own and _is_open_above(visit, session, point):
             return seen
-    if quads and element.labels:
+    if element.labels:
         return _aim_label(visit, element)
     raise Missed("something else lies over it, or it is out of view" if quads else "it has no place on the page")
 
@@ -105,7 +106,12 @@ def _inside(visit: Visit, session: Session, node: int) -> set[int]:
 def _hit(visit: Visit, session: Session, point: Point) -> int:
     """The node that a press at the point of the session's view meets; 0 for none."""
     try:
-        answer = visit.ask("DOM.getNodeForLocation", session.id, x=int(point.x), y=int(point.y))
+        metrics = visit.ask("Page.getLayoutMetrics", session.id)
+        if metrics is None:
+            return 0
+        scrolled = metrics["cssLayoutViewport"]  # the browser wants to know the place in the document
+        x, y = int(point.x + scrolled["pageX"]), int(point.y + scrolled["pageY"])
+        answer = visit.ask("DOM.getNodeForLocation", session.id, x=x, y=y)
     except CommandFailed:
         return 0
     return int(answer["backendNodeId"]) if answer else 0

@@ -145,10 +145,12 @@ class AllowList:
         start, extra = read_url(url), [read_place(text) for text in more]
         places, private = list[Place](), set[Address]()
         for place in (start, *extra):
-            found = {address for address in _addresses(place, look) if not is_public(address)}
-            private |= found
-            is_open = place is not start or not found
-            places.append(Place(place.host, None if is_open and place is start else place.port))
+            addresses = _addresses(place, look)
+            is_private = bool(addresses) and not any(map(is_public, addresses))  # one that is both may be a trap
+            if is_private:
+                private |= set(addresses)
+            port = place.port if is_private or place is not start else None
+            places.append(Place(place.host, port))
         return cls(tuple(places), frozenset(private), look=look)
 
     def allows(self, place: Place) -> bool:

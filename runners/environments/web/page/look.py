@@ -10,15 +10,19 @@ from .....domain.page.line import write
 from .....domain.page.messages import Box
 from ..browser.connection import CommandFailed
 from ..browser.tab import Session
-from ..browser.visit import HEIGHT, WIDTH, Visit
+from ..browser.visit import Lost, Visit
 from .lines import MOST_LINES, Shown, box_of, choose, clean, write_element
 from .reading import read_documents
 from .snapshot import STYLES, Element, Rect
 
-VIEW = Rect(0, 0, WIDTH, HEIGHT)
-
 MOST_FILES = 20
 """Files that a page's request for files offers."""
+
+READ_S = 30.0
+"""How long reading a page may take; chosen: one of a hundred thousand nodes takes a third of it on a busy machine."""
+
+PICTURE_S = 4.0
+"""How long a picture may take; chosen: a busy machine needs half a second."""
 
 MOST_REFUSED = 3
 """Refusals that a line names."""
@@ -64,7 +68,8 @@ def look(visit: Visit, refused: Sequence[str] = (), *, has_picture: bool = True)
     if visit.chooser is not None:
         _add_chooser(lines, visit)
         return Look(tuple(lines.shown))
-    elements = _elements(visit)
+    view = Rect(0, 0, *visit.measure())
+    elements = _elements(visit, view)
     if elements is None:  # a dialog has opened meanwhile
         return look(visit, refused, has_picture=has_picture)
     chosen, left = choose(elements, MOST_LINES - len(lines.shown))
@@ -75,7 +80,7 @@ def look(visit: Visit, refused: Sequence[str] = (), *, has_picture: bool = True)
     if left:
         lines.add("left-out", "left-out", f"{left} more lines; SCROLL shows them")
     picture = _picture(visit) if has_picture else None
-    boxes = tuple(box_of(each.element, VIEW) for each in lines.shown) if picture else ()
+    boxes = tuple(box_of(each.element, view) for each in lines.shown) if picture else ()
     return Look(tuple(lines.shown), picture, boxes)
 
 
@@ -120,20 +125,18 @@ def _add_chooser(lines: _Lines, visit: Visit) -> None:
     lines.add("cancel", "button", "Cancel")
 
 
-def _elements(visit: Visit) -> list[Element] | None:
+def _elements(visit: Visit, view: Rect) -> list[Element] | None:
     """The elements of the active tab; None where the page opened a dialog."""
     main = visit.tab.main
     assert main is not None
-    found = _read(visit, main, VIEW)
+    found = _read(visit, main, view)
     return None if found is None else list(found)
 
 
 def _read(visit: Visit, session: Session, place: Rect) -> Iterator[Element] | None:
     """What is in a session's page, and in the frames of other sites within it."""
     try:
-        snapshot = visit.ask(
-            "DOMSnapshot.captureSnapshot", session.id, computedStyles=list(STYLES), includeDOMRects=True
-        )
+        snapshot = visit.ask("DOMSnapshot.captureSnapshot", session.id, timeout_s=READ_S, computedStyles=list(STYLES))
     except CommandFailed:  # the frame was left meanwhile
         return iter(())
     if snapshot is None:
@@ -145,7 +148,17 @@ def _read(visit: Visit, session: Session, place: Rect) -> Iterator[Element] | No
         inside = None if child is None else _read(visit, child, Rect(place.x, place.y, view.width, view.height))
         return inside or iter(())
 
-    return read_documents(snapshot, session.id, place, foreign)
+    def border(node: int) -> tuple[float, float]:
+        try:
+            model = visit.ask("DOM.getBoxModel", session.id, backendNodeId=node)
+        except CommandFailed:
+            return 0.0, 0.0
+        if model is None:
+            return 0.0, 0.0
+        outer, inner = model["model"]["border"], model["model"]["content"]
+        return inner[0] - outer[0], inner[1] - outer[1]
+
+    return read_documents(snapshot, session.id, place, foreign, border)
 
 
 def _frames(visit: Visit, session: Session) -> dict[int, Session]:
@@ -182,7 +195,7 @@ def _name(visit: Visit, elements: Sequence[Element]) -> bool:
 def _picture(visit: Visit) -> bytes | None:
     """What the active tab shows, as PNG."""
     try:
-        shot = visit.ask("Page.captureScreenshot", format="png", optimizeForSpeed=True)
-    except CommandFailed:
+        shot = visit.ask("Page.captureScreenshot", timeout_s=PICTURE_S, format="png", optimizeForSpeed=True)
+    except (CommandFailed, Lost):  # a page that draws nothing has no picture
         return None
     return None if shot is None else base64.b64decode(shot["data"])

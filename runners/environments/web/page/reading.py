@@ -26,6 +26,9 @@ from .snapshot import (
 MOST_OPTIONS = 20
 """Options of one list that are shown; TYPE on the list chooses any other. Chosen: a third of a page's lines."""
 
+EDITOR = "editor"
+"""The kind of an element whose own text can be changed."""
+
 SMALLEST = 1.0
 """Pixels: what is no wider and no higher is there for programs that read aloud, and not to be seen."""
 
@@ -33,7 +36,13 @@ Inner = Callable[[int, Rect, Rect], Iterator[Element]]
 """What is in a frame that is a document of its own: from the node of the frame, its place and what is seen of it."""
 
 
-def read_documents(snapshot: Mapping[str, Any], session: str, place: Rect, foreign: Inner) -> Iterator[Element]:
+Border = Callable[[int], tuple[float, float]]
+"""How far what is in a frame begins from the corner of the frame, by the browser's number of its node."""
+
+
+def read_documents(
+    snapshot: Mapping[str, Any], session: str, place: Rect, foreign: Inner, border: Border
+) -> Iterator[Element]:
     """The elements of a session's documents.
 
     ``place`` is where the session's page lies in the tab's view; ``foreign`` gives what is in frames of other sites.
@@ -49,7 +58,7 @@ def read_documents(snapshot: Mapping[str, Any], session: str, place: Rect, forei
                 return read(own[node], place, view)
             return foreign(document.ids[node], place, view)
 
-        return Reading(document, session, place, view, inner).elements()
+        return Reading(document, session, place, view, inner, border).elements()
 
     return read(0, place, place)
 
@@ -65,6 +74,7 @@ class Reading:
     view: Rect
     """What can be seen of it."""
     inner: Inner
+    border: Border
     _prose: dict[int, Element] = field(default_factory=dict)
 
     @cached_property
@@ -131,6 +141,8 @@ class Reading:
         drawn = list(self._drawn())
         for element in drawn:
             element.text = squeeze(element.text)
+            if element.kind == EDITOR:
+                element.text, element.value, element.wants_name = "", element.text, True
             if element.can_act or element.text:
                 yield element
 
@@ -155,9 +167,8 @@ class Reading:
         name = document.name(node)
         if name in ("IFRAME", "FRAME"):
             place = self._place(node)
-            x, y = document.inner(node)
             if place is not None and (seen := place.within(self.view)) is not None:
-                yield from self.inner(node, place.moved(x, y), seen)
+                yield from self.inner(node, place.moved(*self.border(document.ids[node])), seen)
         elif node in self.acting:
             element = owners[node] = self._actor(node)
             yield element
@@ -172,7 +183,7 @@ class Reading:
         document = self.document
         attributes, name, kind = document.attributes[node], document.name(node), kind_of(document, node)
         if kind not in ROLES and name not in NATIVE and "contenteditable" in attributes:
-            kind = "editor"
+            kind = EDITOR
         is_field = name in ("INPUT", "TEXTAREA", "SELECT")
         word = attributes.get("name") or attributes.get("id") or ""
         element = Element(self.session, document.ids[node], kind, can_act=True, box=self._place(node), view=self.view)

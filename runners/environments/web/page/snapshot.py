@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-STYLES = ("display", "visibility", "cursor", "opacity")
+STYLES = ("display", "visibility", "cursor")
 """The computed styles that a snapshot must have, in this order."""
 
 ELEMENT, TEXT, DOCUMENT, FRAGMENT = 1, 3, 9, 11
@@ -143,13 +143,6 @@ class Document:
         """Where the node lies in the document; None where it has no place."""
         index = self.places.get(node)
         return None if index is None else Rect(*self._layout["bounds"][index])
-
-    def inner(self, node: int) -> tuple[float, float]:
-        """How far what is in a frame begins from the frame's corner: its border."""
-        rects = self._layout.get("clientRects")
-        index = self.places.get(node)
-        rect = rects[index] if rects and index is not None else None
-        return (rect[0], rect[1]) if rect else (0.0, 0.0)
 
     def style(self, node: int, name: str) -> str:
         """A computed style; empty where the node has no place."""

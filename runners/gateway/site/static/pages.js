@@ -1,4 +1,15 @@
 // Shortcuts, drafts and live pages. Every page works without this file.
+const typesText = (place) => place.matches("textarea, select, input:not([type=radio], [type=checkbox])");
+
+// What was just saved can be changed with one key, and needs no draft any more.
+const undo = document.querySelector(".said a");
+if (undo) {
+  localStorage.removeItem("draft:" + new URL(undo.href).pathname.split("/")[2]);
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "u" && !event.ctrlKey && !event.metaKey && !event.altKey && !typesText(event.target)) undo.click();
+  });
+}
+
 const form = document.querySelector("form.rate");
 if (form) {
   const kept = "draft:" + form.dataset.run;
@@ -12,12 +23,11 @@ if (form) {
     for (const name of fields) if (form[name]) now[name] = form[name].value;
     localStorage.setItem(kept, JSON.stringify(now));
   });
-  form.addEventListener("submit", () => localStorage.removeItem(kept));
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey && event.key === "Enter") {
       event.preventDefault();
       form.requestSubmit(form.querySelector("button[value=next]"));
-    } else if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("textarea, select, input:not([type=radio], [type=checkbox])")) {
+    } else if (event.ctrlKey || event.metaKey || event.altKey || typesText(event.target)) {
       return;
     } else if ("12345".includes(event.key)) {
       const star = form.querySelector(`[name=stars][value="${event.key}"]`);

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import random
-from time import process_time
 
+import pytest
 from failing import LOGIN, PRESS, failed, succeeded
 
 from grokputer.domain.page.messages import Page
 from grokputer.domain.page.prompt import observe
+from grokputer.projections.explain.failures import grouping
 from grokputer.projections.explain.failures.ended_run import EndedRun
 from grokputer.projections.explain.failures.group import FailureGroup, make_groups
-from grokputer.projections.explain.failures.grouping import group_failures, strip_traces
+from grokputer.projections.explain.failures.grouping import MOST_GROUPS, group_failures, likeness, strip_traces
 from grokputer.projections.explain.failures.naming import LONGEST_NAME
 from grokputer.projections.explain.failures.trace import Trace, trace_step, trace_without_step
 
@@ -172,21 +173,26 @@ def test_the_order_in_which_failures_are_given_changes_no_group() -> None:
     assert make_groups(shuffled) == make_groups(runs)
 
 
-def test_the_time_to_group_grows_with_the_failures_and_not_with_their_square() -> None:
-    """Pages of random words, alike to nothing, are the worst case. Four times the failures would take 16 times as long."""
+def test_comparisons_of_failures_grow_with_their_number_and_not_with_its_square(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Pages of random words, alike to nothing, are the worst case: each is compared with the first of every group."""
     draw = random.Random(0)
     words = ["".join(draw.choices("abcdefghij", k=6)) for _ in range(5000)]
+    compared: list[int] = []
 
-    def pages(count: int) -> list[EndedRun]:
-        marks = (frozenset(draw.choices(words, k=40)) for _ in range(count))
-        return [
+    def count_and_compare(one: grouping.Marks, other: grouping.Marks) -> float:
+        compared[-1] += 1
+        return likeness(one, other)
+
+    monkeypatch.setattr(grouping, "likeness", count_and_compare)
+    for number in (300, 600):
+        compared.append(0)
+        marks = [frozenset(draw.choices(words, k=40)) for _ in range(number)]
+        runs = [
             failed(at, Trace("CLICK", "button", words=each), family=f"miniwob/{at}") for at, each in enumerate(marks)
         ]
-
-    def seconds(runs: list[EndedRun]) -> float:
-        begun = process_time()
         group_failures(runs, strip_traces(runs))
-        return process_time() - begun
-
-    few, many = pages(500), pages(2000)
-    assert min(seconds(many) for _ in range(2)) < 9 * min(seconds(few) for _ in range(3))
+    few, many = compared
+    assert many - few == 300 * MOST_GROUPS
+    assert few == 100 * MOST_GROUPS + sum(range(MOST_GROUPS))

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import quote, urlencode
 
 import pytest
 from command_line import lines
 from gateways import Served, serving
+from places import TESTS
 
+from grokputer.projections.state.state import State
 from grokputer.runners.gateway.pages.addresses import PAGES
+from grokputer.runners.gateway.site.visit import Page
+from grokputer.runners.store import states
+from grokputer.runners.store.log import Log
+from grokputer.runners.store.states import load_snapshot
 from story import Story
 
 ODD = (
@@ -28,39 +36,6 @@ ODD = (
     ),
     *("%", "{{7*7}}", "ffffffff", "2026-13-45", "2026-05-01T00:00:00+99:00", "\u00e9" * 30, "*[", "\ud7ff", "lora-v1"),
     *("action", "\U0001f600"),
-)
-NAMES = (
-    *(
-        "role",
-        "task",
-        "arm",
-        "adapter",
-        "stars",
-        "issue",
-        "session",
-        "since",
-        "until",
-        "failed",
-        "limit",
-        "last",
-        "order",
-        "after",
-    ),
-    *(
-        "before",
-        "around",
-        "event",
-        "id",
-        "actor",
-        "moment",
-        "search",
-        "words",
-        "changed",
-        "format",
-        "with_ratings",
-        "ratings",
-        "page",
-    ),
 )
 
 
@@ -81,28 +56,130 @@ def fill(address: str, value: str) -> str:
 
 @pytest.mark.parametrize("value", ODD)
 def test_odd_names_and_queries_are_refused_or_answered(gateway: Served, value: str) -> None:
-    see_all_pages(gateway, value, ["", "?" + urlencode(dict.fromkeys(NAMES, value))])
+    see_all_pages(gateway, value, lambda page: ["", "?" + urlencode(dict.fromkeys(page.query, value))])
+
+
+def test_a_page_reads_the_state_once(gateway: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folded state is the dearest that a page reads."""
+    loaded: list[int | None] = []
+
+    def count_and_load(log: Log, position: int | None = None) -> State:
+        loaded.append(position)
+        return load_snapshot(log, position)
+
+    monkeypatch.setattr(states, "load_snapshot", count_and_load)
+    run = lines(gateway.path, "--event", "TaskStarted")[0]["id"]
+    training = lines(gateway.path, "--event", "TrainingRequested")[0]["id"]
+    names = {"run": run, "adapter": "lora-v1", "training": training, "key": "rating.rule", "position": "9", "name": run}
+    times = {}
+    for method, address in PAGES:
+        if method == "GET":
+            asked = address.format_map(names) + ("?moment=40" if address == "/at" else "")
+            for _ in range(2):  # the first time, the history of a rollout begins at an earlier state
+                loaded.clear()
+                status, _, said = gateway.ask(asked, headers={"accept": "application/json"})
+                assert status == 200 or address == "/failures/{run}", (asked, said)
+            times[address] = len(loaded)
+    assert {address: number for address, number in times.items() if number > 1} == {}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("value", ODD)
 def test_each_odd_part_of_a_query_is_refused_or_answered(gateway: Served, value: str) -> None:
-    see_all_pages(gateway, value, [f"?{urlencode({name: value})}" for name in NAMES])
+    see_all_pages(gateway, value, lambda page: [f"?{urlencode({name: value})}" for name in (*page.query, "format")])
 
 
-def see_all_pages(gateway: Served, value: str, queries: Sequence[str]) -> None:
-    for method, address in PAGES:
-        for query in queries if method == "GET" else ():
+def see_all_pages(gateway: Served, value: str, queries: Callable[[Page], Sequence[str]]) -> None:
+    for (method, address), page in PAGES.items():
+        for query in queries(page) if method == "GET" else ():
             status, _, said = gateway.ask(f"{fill(address, value)}{query}", headers={"accept": "application/json"})
             assert status < 500, (address, query, said)
+
+
+def test_half_a_character_in_any_field_is_refused_before_anything_is_recorded(gateway: Served) -> None:
+    before = len(lines(gateway.path))
+    as_json = {"accept": "application/json", "content-type": "application/json"}
+    run = lines(gateway.path, "--event", "TaskStarted")[0]["id"]
+    for (method, address), page in PAGES.items():
+        if method == "POST":
+            whole = {
+                "stars": 3,
+                "reason": "it is so",
+                "role": "action",
+                "decision": "pause",
+                "key": "rating.window",
+                "value": 30,
+            }
+            known = {name: value for name, value in whole.items() if name in page.fields}
+            for field in (*page.fields, "a\ud800"):
+                form = {**known, field: "CLICK\ud800button"}
+                status, _, said = gateway.ask(address.format(run=run, adapter="lora-v1"), form, headers=as_json)
+                assert (status, "not valid Unicode" in said["error"]["message"]) == (400, True), (address, field, said)
+    assert len(lines(gateway.path)) == before
+
+
+def test_a_name_that_no_page_reads_is_refused_with_the_names_there_are(gateway: Served) -> None:
+    as_json = {"accept": "application/json", "content-type": "application/json"}
+    for (method, address), page in PAGES.items():
+        if method == "GET":
+            status, _, said = gateway.ask(f"{fill(address, '1')}?person=ada", headers=as_json)
+            takes = ", ".join(sorted((*page.query, "format")))
+            assert (status, said["error"]["message"]) == (
+                400,
+                f"'person' is no part of this page's query; it takes {takes}",
+            )
+        else:
+            status, _, said = gateway.ask(fill(address, "1"), {"star": 1}, headers=as_json)
+            assert status == 400 and said["error"]["message"].startswith("'star' is no field of this form; it takes ")
+
+
+def test_the_guide_lists_what_each_page_takes() -> None:
+    guide = (TESTS.parent / "docs" / "pages.md").read_text(encoding="utf-8")
+    [table] = re.findall(r"^\| page \| its query takes \|\n((?:\|.*\n)+)", guide, re.M)
+    told = re.findall(r"^\| `(.*?)` \| (.*`.*) \|$", table, re.M)
+    takes = {address: set(re.findall(r"`(\w+)`", names)) for address, names in told}
+    assert takes == {
+        address: set(page.query) for (method, address), page in PAGES.items() if method == "GET" and page.query
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("/runs?since=0001-01-01T00:00%2B09:00", "3d"),
+        ("/runs?until=9999-12-31T23:59-09:00", "3d"),
+        ("/failures?since=99999999d", "is not between the years 1 and 9999"),
+        ("/failures?since=999999d", "is not between the years 1 and 9999"),
+        ("/failures?last=99999999999999999999", "from 1 to"),
+        ("/failures?last=%2D1", "from 1 to"),
+        ("/at?moment=0001-01-01", "before the log begins"),
+        ("/at?moment=9999-12-31", "is in the future"),
+        ("/at?moment=0001-01-01T00:00%2B09:00", "is not between the years 1 and 9999; give 120, "),
+        ("/at?moment=99999999d", "2026-05-01T14:30"),
+        ("/log/0001-01-01", "before the log begins"),
+    ],
+)
+@pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Auckland"])
+def test_the_ends_of_time_are_one_line_that_says_what_is_allowed(
+    gateway: Served, query: str, says: str, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        status, _, said = gateway.ask(query, headers={"accept": "application/json"})
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    message = said["error"]["message"]
+    assert status in (400, 404) and says in message and "\n" not in message, said
 
 
 @pytest.mark.parametrize("value", ODD)
 def test_odd_forms_are_refused_and_record_nothing(gateway: Served, value: str) -> None:
     before = len(lines(gateway.path))
     as_json = {"accept": "application/json", "content-type": "application/json"}
-    fields = ("decision", "percent", "to", "key", "value", "stars", "step", "role", "token", "reason")
-    for method, address in PAGES:
+    for (method, address), page in PAGES.items():
+        fields = (*page.fields, "token")
         if method == "POST":
             for form in (
                 {},

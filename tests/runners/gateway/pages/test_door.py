@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import stat
-from collections.abc import Mapping
 from contextlib import closing
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection
 from pathlib import Path
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from command_line import lines, output
 from gateways import Served, make_key, serving
+from page_forms import ask, cookie_of, token_of
 
-from grokputer.runners.gateway.site import site
+from grokputer.runners.gateway import replies
 from grokputer.runners.gateway.site.door import COOKIE, MOST_FAILURES, Door, secret_of
 from story import Story
 
@@ -27,30 +26,6 @@ def path(tmp_path: Path) -> Path:
     return story.path
 
 
-class Reply:
-    """A response with its body."""
-
-    def __init__(self, response: HTTPResponse) -> None:
-        self.status, self.headers, self.text = response.status, response.headers, response.read().decode()
-
-
-def ask(gateway: Served, method: str, address: str, headers: Mapping[str, str] | None = None, **form: str) -> Reply:
-    with closing(HTTPConnection(urlsplit(gateway.url).netloc)) as connection:
-        kind = {"content-type": "application/x-www-form-urlencoded"} if method == "POST" else {}
-        connection.request(method, address, urlencode(form) if method == "POST" else None, {**kind, **(headers or {})})
-        return Reply(connection.getresponse())
-
-
-def cookie_of(gateway: Served, key: str) -> str:
-    given = ask(gateway, "POST", "/sign-in", key=key).headers["set-cookie"]
-    return given.split(";")[0]
-
-
-def token_of(gateway: Served, cookie: str, address: str) -> str:
-    [token] = re.findall(r'name="token" value="([^"]+)"', ask(gateway, "GET", address, {"cookie": cookie}).text)
-    return str(token)
-
-
 def test_a_stranger_is_sent_to_the_door_and_a_program_is_told_why(path: Path) -> None:
     with serving(path, with_api=False) as gateway:
         for page in ("/", "/runs?failed=1", "/rate"):
@@ -59,7 +34,8 @@ def test_a_stranger_is_sent_to_the_door_and_a_program_is_told_why(path: Path) ->
         asked = ask(gateway, "GET", "/runs", {"accept": "application/json"})
         assert asked.status == 401 and "scope rate or admin" in asked.text
         assert ask(gateway, "GET", "/live").status == 401
-        assert ask(gateway, "POST", f"/rate/{'0' * 32}", stars="1").status == 303
+        sent = ask(gateway, "POST", f"/rate/{'0' * 32}?order=oldest", stars="1")
+        assert (sent.status, sent.headers["location"]) == (303, f"/sign-in?to=%2Frate%2F{'0' * 32}%3Forder%3Doldest")
 
 
 def test_the_cookie_is_for_this_site_alone_and_outlives_a_restart(path: Path) -> None:
@@ -83,6 +59,13 @@ def test_the_cookie_is_for_this_site_alone_and_outlives_a_restart(path: Path) ->
 def test_signing_in_never_leads_to_another_site(path: Path, to: str) -> None:
     with serving(path, with_api=False) as gateway:
         assert ask(gateway, "POST", "/sign-in", key=gateway.key, to=to).headers["location"] == "/"
+
+
+def test_a_wrong_key_forgets_neither_where_a_person_wanted_to_go_nor_to_stay_on_this_site(path: Path) -> None:
+    with serving(path, with_api=False) as gateway:
+        for to, kept in (("/runs?failed=1&limit=5", "/runs?failed=1&amp;limit=5"), ("//evil.example", "/")):
+            refused = ask(gateway, "POST", "/sign-in", key="gp_wrong", to=to)
+            assert refused.status == 401 and f'name="to" value="{kept}"' in refused.text
 
 
 def test_a_forged_cookie_and_one_of_a_revoked_key_open_nothing(path: Path) -> None:
@@ -243,7 +226,7 @@ def test_odd_cookies_of_others_break_no_page(path: Path, cookie: str) -> None:
 
 
 def test_a_form_that_does_not_come_is_not_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site, "BODY_S", 0.2)
+    monkeypatch.setattr(replies, "BODY_S", 0.2)
     with serving(path, with_api=False) as gateway, closing(HTTPConnection(urlsplit(gateway.url).netloc)) as connection:
         connection.putrequest("POST", "/sign-in")
         connection.putheader("content-type", "application/x-www-form-urlencoded")

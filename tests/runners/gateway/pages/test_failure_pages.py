@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 from command_line import document, lines
 from gateways import Served, serving
-from page_visits import visiting
+from page_visits import PATIENCE_S, visiting
 
 from grokputer.runners.environments.browser import Browser
+from grokputer.runners.explain.run_filter import RunFilter
+from grokputer.runners.gateway.pages import failures
+from grokputer.runners.store.log import Log
+from grokputer.runners.use_cases.reading.failures import Failures, view_failures
 from story import Story
 
 
@@ -46,6 +52,33 @@ def test_the_page_says_what_the_command_says(path: Path) -> None:
         *_, shown = site.ask("/failures", headers={"accept": "application/json"})
     printed = document("failures", db=path)
     assert {name: shown[name] for name in printed} == printed
+
+
+def test_other_pages_are_answered_while_failures_are_counted_once_for_all_who_wait(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_go, counted = Event(), Event(), list[int]()
+
+    def count_slowly(log: Log, wanted: RunFilter, last: int, *, with_advice: bool) -> Failures:
+        counted.append(last)
+        begun.set()
+        assert may_go.wait(PATIENCE_S)
+        return view_failures(log, wanted, last, with_advice=with_advice)
+
+    monkeypatch.setattr(failures, "view_failures", count_slowly)
+    as_json = {"accept": "application/json"}
+    with serving(path, with_api=False) as gateway, ThreadPoolExecutor(8) as threads:
+        site = Served(gateway.url.removesuffix("/v1"), gateway.key, path)
+        asked = [threads.submit(site.ask, "/failures?last=10000&since=9999d", headers=as_json) for _ in range(6)]
+        assert begun.wait(PATIENCE_S)
+        others = [
+            site.ask(page, headers=as_json)[0] for page in ("/", "/runs", "/log", "/settings", "/why/rating.rule")
+        ]
+        may_go.set()
+        shown = [each.result()[2]["failures"] for each in asked]
+        too_many = site.ask("/failures?last=20000", headers=as_json)
+    assert (others, shown, counted) == ([200] * 5, [6] * 6, [10_000])
+    assert too_many[0] == 400 and "it takes a whole number from 1 to 10000" in too_many[2]["error"]["message"]
 
 
 def test_filters_and_what_is_wrong_with_them(path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from gateways import Served
 from page_visits import Person, visiting
 
 from grokputer.runners.environments.browser import Browser
+from grokputer.runners.gateway.pages import history
 from story import Story
 
 HOSTILE = "<script>alert(1)</script> \u202eevil"
@@ -110,6 +113,25 @@ def test_why_has_the_sentence_the_tree_and_the_curves(site: tuple[Served, Person
         return node["position"], node["kind"], node["text"], node["data"], [facts(child) for child in children]
 
     assert [facts(node) for node in shown["tree"]] == [facts(node) for node in known["tree"]]
+
+
+def test_in_a_long_log_the_curves_are_of_the_part_around_the_newest_cause(
+    site: tuple[Served, Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, person = site
+    whole = served.ask("/why/lora-v1", headers=JSON)[2]
+    person.go("/why/lora-v1")
+    descent = person.text(".descent")
+    assert whole["curves"] == {"first": 1, "last": whole["position"]} and "because the log is long" not in person.text()
+    monkeypatch.setattr(history, "MOST_FOLDED", 40)
+    _, _, shown = served.ask("/why/lora-v1", headers=JSON)
+    first, last = shown["curves"]["first"], shown["curves"]["last"]
+    newest = max(map(int, re.findall(r'"position": (\d+)', json.dumps(shown["tree"]))))
+    assert 1 < first <= newest <= last and last - first <= 60 and shown["tree"] == whole["tree"]
+    person.go("/why/lora-v1")
+    assert f"The curves are of positions {first} to {last} only" in person.text()
+    assert person.text(".descent") == descent and (person.violations(), person.overflow) == ([], 0)
+    assert served.ask("/why/rating.window", headers=JSON)[0] == 200, "a setting that was never changed has no cause"
 
 
 def test_curves_keep_their_styles_under_the_strict_policy(site: tuple[Served, Person]) -> None:

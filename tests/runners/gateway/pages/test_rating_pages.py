@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from command_line import document, lines
 from gateways import Served, make_key, serving
+from page_forms import Reply, ask, cookie_of, token_of
 from page_visits import Person, opened, visiting
 
 from grokputer.runners.environments.browser import Browser
@@ -40,15 +42,20 @@ def test_a_person_rates_with_keys_alone_and_gets_the_next_run(path: Path, browse
         person.press("Enter", control=True)
         person.wait_for(f"location.pathname != {first!r} && document.readyState == 'complete'")
         assert "saved: 2 stars" in person.text(".said") and person.path.startswith("/rate/")
-        undone = person.value("document.querySelector('.said a').getAttribute('href')")
-        person.go(undone)
-        assert person.path == first and "You gave" in person.text()
+        person._browser._loaded.discard(person._session)
+        person.press("u")
+        person.wait_for(f"location.pathname == {first!r} && document.readyState == 'complete'")
+        assert "You gave" in person.text()
         kept = (
             person.value("document.forms[2].comment.value"),
             person.value("document.querySelector('[name=stars]:checked').value"),
         )
         assert kept == ("clicked <b>Cancel</b>", "2")
-    assert ratings(path)[-1] == ("ada", 2, ["wrong_action"])
+        person.press("4")
+        person.press("Enter", control=True)
+        person.wait_for(f"location.pathname != {first!r} && document.readyState == 'complete'")
+    assert ratings(path)[-2:] == [("ada", 2, ["wrong_action"]), ("ada", 4, ["wrong_action"])]
+    assert [row["stars"] for row in document("runs", db=path) if row["id"] == first[6:]] == [4], "the change supersedes"
 
 
 def test_a_rating_can_be_changed_and_the_later_one_counts(path: Path, browser: Browser) -> None:
@@ -74,6 +81,11 @@ def test_a_draft_survives_a_reload_and_ends_with_the_rating(path: Path, browser:
         person.go(address)
         assert person.value("document.querySelector('[name=stars]:checked').value") == "3"
         assert person.value("document.querySelector('#comment').value") == "half a thou"
+        person.value("document.querySelector('form.rate [name=token]').value = 'lost'")
+        person.click("[value=stay]")
+        assert "load the page again" in person.text("[role=alert]")
+        person.go(address)
+        assert person.value("document.querySelector('#comment').value") == "half a thou", "what was not saved is kept"
         person.click("[value=stay]")
         assert person.value(f"localStorage.getItem('draft:{address.removeprefix('/rate/')}')") is None
 
@@ -114,19 +126,61 @@ def test_a_rating_works_without_scripts(path: Path, browser: Browser) -> None:
     with visiting(path, browser, with_api=False) as (_, person):
         person.call("Emulation.setScriptExecutionDisabled", value=True)
         person.go("/rate")
-        star = person.call("Runtime.evaluate", expression="0")  # the tab still answers
-        assert star["result"]["value"] == 0
-        document_ = person.call("DOM.getDocument")["root"]["nodeId"]
+        rated = person.path
         for selector in ("#s4", "button[value=next]"):
-            node = person.call("DOM.querySelector", nodeId=document_, selector=selector)["nodeId"]
-            person.call("DOM.scrollIntoViewIfNeeded", nodeId=node)
-            box = person.call("DOM.getBoxModel", nodeId=node)["model"]["content"]
-            x, y = (box[0] + box[4]) / 2, (box[1] + box[5]) / 2
-            for kind in ("mousePressed", "mouseReleased"):
-                person.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+            person.touch(selector)
+        person.wait_for("document.querySelector('.said') !== null")
+        assert person.path != rated
+        person.touch(".said a")
+        person.wait_for("document.querySelector('[name=stars]:checked')?.value === '4'")
+        assert person.path == rated
+        for selector in ("#s2", "button[value=next]"):
+            person.touch(selector)
         person.wait_for("document.querySelector('.said') !== null")
         person.call("Emulation.setScriptExecutionDisabled", value=False)
-    assert ratings(path)[-1][:2] == ("ada", 4)
+    assert [rating[:2] for rating in ratings(path)[-2:]] == [("ada", 4), ("ada", 2)]
+
+
+def test_a_form_that_is_sent_again_is_one_rating(path: Path) -> None:
+    bobs = make_key(path, "rate", holder="bob")
+    with serving(path, with_api=False) as gateway:
+        adas, bob = ({"cookie": cookie_of(gateway, key)} for key in (gateway.key, bobs))
+        address = ask(gateway, "GET", "/rate", adas).headers["location"]
+        form = {
+            "token": token_of(gateway, adas["cookie"], address),
+            "stars": "2",
+            "comment": "slow",
+            "issue": "timeout",
+        }
+
+        def send(**fields: str) -> Reply:
+            return ask(gateway, "POST", address, adas, **{**form, **fields})
+
+        with ThreadPoolExecutor() as threads:  # a double click
+            replies = [*threads.map(lambda _: send(), range(4))]
+        assert ask(gateway, "GET", address, bob).status == 200  # another person has the run now
+        replies.append(send())  # a reload
+        assert [(reply.status, reply.headers["location"]) for reply in replies] == [(303, "/rate")] * 5
+        changed = send(stars="3")  # the same form, as a browser may bring it back
+        assert changed.status == 422 and "this form was saved before; load the run again to change it" in changed.text
+    assert [(actor, stars) for actor, stars, _ in ratings(path)] == [("bob", 5), ("ada", 2)]
+    run = address.removeprefix("/rate/")
+    assert [row["data"]["run"] for row in lines(path, "--event", "FeedbackGiven")] == [run]
+
+
+def test_a_program_that_repeats_its_rating_with_or_without_an_id_records_it_once(path: Path) -> None:
+    with serving(path, with_api=False) as gateway, opened(path) as ledger:
+        run = ledger.newest(1, ("TaskStarted",))[0].event.originator_id.hex
+        site = Served(gateway.url.removesuffix("/v1"), gateway.key, path)
+        as_json = {"content-type": "application/json", "accept": "application/json"}
+        forms = ({"stars": 3}, {"stars": 3}, {"stars": 2, "id": "mine"}, {"stars": 2, "id": "mine"})
+        positions = [site.ask(f"/rate/{run}", form, headers=as_json)[2]["position"] for form in forms]
+        other = site.ask(f"/rate/{run}", {"stars": 1, "id": "mine"}, headers=as_json)
+        long = site.ask(f"/rate/{run}", {"stars": 1, "id": "x" * 300}, headers=as_json)
+    assert positions[0] == positions[1] < positions[2] == positions[3]
+    assert other[0] == 422 and "feedback mine came before with other stars" in other[2]["error"]["message"]
+    assert long[0] == 400 and "id takes 1 to 255" in long[2]["error"]["message"]
+    assert [stars for _, stars, _ in ratings(path)] == [5, 3, 2]
 
 
 def test_an_answer_that_nothing_can_try_is_corrected_as_unverified(tmp_path: Path, browser: Browser) -> None:
@@ -167,13 +221,24 @@ def _with_a_question(folder: Path, content: object = "Capital of Turkey?", texts
 
 
 def test_actions_that_do_not_do_the_task_are_not_saved_and_the_rating_is(path: Path, browser: Browser) -> None:
-    with visiting(path, browser, with_api=False) as (_, person):
+    with visiting(path, browser, with_api=False) as (gateway, person):
         person.go("/rate")
         person.press("2")
         person.fill("#correction", "CLICKbutton:Nowhere[99]")
         person.click("[value=stay]")
         assert "saved: 2 stars" in person.text(".said") and "the correction was not saved" in person.text(".said")
-    assert ratings(path)[-1][:2] == ("ada", 2)
+        assert person.value("document.querySelector('#correction').value") == "CLICKbutton:Nowhere[99]"
+        assert person.value("document.querySelector('form.rate details').open") and "You gave" in person.text()
+        assert (person.violations(), person.overflow) == ([], 0)
+        site, run = Served(person.site, gateway.key, path), person.path.removeprefix("/rate/")
+        as_json = {"content-type": "application/json", "accept": "application/json"}
+        form = {"stars": 2, "correction": "CLICKbutton:Nowhere[99]"}
+        status, _, said = site.ask(f"/rate/{run}", form, headers=as_json)
+    assert status == 400 and "these actions do not do the task" in said["error"]["message"]
+    assert said["correction"] == {"status": "failed", "position": None, "reason": said["error"]["message"]}
+    [*_, rated] = lines(path, "--event", "TaskRated")
+    assert (said["run"], said["stars"], said["position"]) == (run, 2, rated["position"])
+    assert [stars for _, stars, _ in ratings(path)] == [5, 2]
     assert not lines(path, "--event", "TaskCorrected")
 
 
@@ -184,7 +249,7 @@ def test_actions_that_do_not_do_the_task_are_not_saved_and_the_rating_is(path: P
         ({}, "1 to 5"),
         ({"stars": "3", "step": "x"}, "whole number"),
         ({"stars": "3", "comment": "x" * 4001}, "4000"),
-        ({"stars": "3", "order": "3"}, ""),
+        ({"stars": "3", "order": "3"}, "no field of this form; it takes comment, correction, id, "),
     ],
 )
 def test_a_form_that_cannot_be_saved_is_one_line(path: Path, form: dict[str, str], says: str) -> None:
@@ -193,10 +258,7 @@ def test_a_form_that_cannot_be_saved_is_one_line(path: Path, form: dict[str, str
         site = Served(gateway.url.removesuffix("/v1"), gateway.key, path)
         as_json = {"content-type": "application/json", "accept": "application/json"}
         status, _, said = site.ask(f"/rate/{run}", form, headers=as_json)
-    if says:
-        assert status in (400, 409) and says in said["error"]["message"]
-    else:
-        assert status == 200
+    assert status in (400, 409) and says in said["error"]["message"]
 
 
 def test_every_page_of_rating_is_accessible_and_fits_a_phone(path: Path, browser: Browser) -> None:

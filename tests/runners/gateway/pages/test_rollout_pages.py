@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import document, lines
 from gateways import Served, make_key, serving
+from page_forms import ask, cookie_of, token_of
 from page_visits import Person, opened, visiting
 
 from grokputer.runners.environments.browser import Browser
@@ -156,6 +158,12 @@ def test_the_page_is_json_at_the_same_address(path: Path) -> None:
     assert [step["weight_percent"] for step in shown["steps"]] == [15, 50, 100]
     assert [each["decision"] for each in shown["decisions"]] == ["promote", "share", "pause", "roll back"]
     assert shown["looks"][-1]["evidence"] == known[1]["numbers"]["evidence"]
+    works = {row["arm"]: (row["adapter"], row["value"], row["of"], row["target"]) for row in shown["metrics"]}
+    runs = {adapter: len(document("runs", "--adapter", adapter, db=path)) for adapter in ("lora-v2", "lora-v1")}
+    assert works == {
+        "canary": ("lora-v2", 1.0, f"{runs['lora-v2']} runs", 0.85),
+        "stable": ("lora-v1", 1.0, f"{runs['lora-v1']} runs", 0.85),
+    }
 
 
 def test_a_key_without_admin_sees_no_button_and_decides_nothing(path: Path, browser: Browser) -> None:
@@ -169,6 +177,24 @@ def test_a_key_without_admin_sees_no_button_and_decides_nothing(path: Path, brow
         status, _, said = site.ask("/rollouts/lora-v2", {"decision": "promote", "reason": "mine"}, headers=JSON)
     assert status == 403 and "admin" in said["error"]["message"]
     assert len(lines(path, "--event", "AdapterPromoted")) == 1
+
+
+def test_a_decision_that_is_sent_again_is_one_decision(path: Path) -> None:
+    with serving(path, with_api=False) as gateway:
+        ada = {"cookie": cookie_of(gateway, gateway.key)}
+        address, before = "/rollouts/lora-v2", len(lines(path, "--event", "CanaryWeightSet"))
+
+        def send(token: str, percent: str) -> tuple[int, str | None]:
+            form = {"decision": "share", "percent": percent, "reason": "busy", "token": token}
+            reply = ask(gateway, "POST", address, ada, **form)
+            return reply.status, reply.headers["location"]
+
+        token = token_of(gateway, ada["cookie"], address)
+        with ThreadPoolExecutor() as threads:
+            sent = [*threads.map(lambda _: send(token, "30"), range(3))]
+        other = send(token_of(gateway, ada["cookie"], address), "40")
+    assert [*sent, other] == [(303, address)] * 4
+    assert [row["data"]["weight_percent"] for row in lines(path, "--event", "CanaryWeightSet")[before:]] == [30, 40]
 
 
 def test_a_form_without_its_token_decides_nothing(path: Path, browser: Browser) -> None:

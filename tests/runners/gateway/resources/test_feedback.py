@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -98,6 +100,42 @@ def test_feedback_in_the_wrong_form_says_what_is_wrong(
     assert not lines(path, "--event", "TaskRated")
 
 
+def test_words_that_are_longer_than_a_page_takes_are_refused_and_none_are_recorded(log_before: MakeLog) -> None:
+    with ChatServer("Lyon", ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        with serving(path) as gateway:
+            run, root = run_of(gateway), replace(gateway, url=gateway.url.removesuffix("/v1"))
+
+            def refused(address: str, **given: object) -> tuple[int, str]:
+                status, _, said = root.ask(address, given)
+                return status, said["error"]["message"]
+
+            rated, tensorzero = {"run": run, "stars": 2}, {"inference_id": run, "metric_name": "demonstration"}
+            langfuse = {"traceId": run, "name": "stars", "value": 2}
+            long, longest = "x" * 4001, "the comment has 4001 characters; it takes 4000"
+            correction = "the correction has 200001 characters; it takes 200000"
+            assert refused("/v1/feedback", **rated, comment=long) == (400, longest)
+            assert refused("/v1/feedback", **rated, comment=long, id="f1") == (400, longest)
+            assert refused("/api/public/scores", **langfuse, comment=long) == (400, longest)
+            issue = (400, "an issue has 101 characters; it takes 100")
+            assert refused("/v1/feedback", **rated, issues=["x" * 101]) == issue
+            many = (400, "there are 21 issues; a rating takes 20")
+            assert refused("/v1/feedback", **rated, issues=["x"] * 21) == many
+            assert refused("/v1/feedback", **rated, correction="x" * 200_001, id="f2") == (400, correction)
+            assert refused("/feedback", **tensorzero, value="x" * 200_001) == (400, correction)
+            for address, given in (
+                ("/v1/feedback", {**rated, "comment": "x" * 2**20}),
+                ("/feedback", {**tensorzero, "value": "x", "tags": {"a": "x" * 2**20}}),
+                ("/api/public/scores", {**langfuse, "metadata": "x" * 2**20}),
+            ):
+                whole = "this address takes a body of at most 1048576 bytes"
+                assert refused(address, **given) == (413, whole)
+            fits = root.ask("/v1/feedback", {**rated, "comment": "x" * 4000, "issues": ["y" * 100] * 20})
+        assert fits[0] == 201
+    assert len(lines(path, "--event", "TaskRated")) == 1 and not lines(path, "--event", "TaskCorrected")
+    assert not lines(path, "--event", "FeedbackGiven")
+
+
 def test_feedback_that_says_more_than_before_is_recorded_too(log_before: MakeLog) -> None:
     with ChatServer("Lyon", ["tiny"]) as endpoint:
         path = log_before(endpoint.url)
@@ -188,6 +226,34 @@ def test_a_session_rated_under_an_id_leaves_out_runs_that_came_later(log_before:
     assert (first[0], again[0], other[0]) == (201, 200, 422)
     assert first[2] == again[2] and len(first[2]["runs"]) == 2
     assert [run["stars"] for run in document("runs", db=path)] == [None, 4, 4]
+
+
+def test_feedback_on_a_session_searches_the_log_for_its_runs_once(
+    log_before: MakeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searches, read_back = [], Log.read_back
+
+    def count(log: Log, *topics: Any, **options: Any) -> Any:
+        searches.append(options)
+        return read_back(log, *topics, **options)
+
+    monkeypatch.setattr(Log, "read_back", count)
+    may_answer = threading.Event()
+    with ChatServer(lambda _: "ok" if may_answer.wait(30) else "", ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        with serving(path) as gateway:
+            asking = threading.Thread(target=lambda: ask_model(gateway, **{"x-session-id": "s1"}))
+            asking.start()
+            while not endpoint.asked:
+                time.sleep(0.01)
+            monkeypatch.setattr(feedback, "WAIT_S", 0.35)  # some looks
+            early, *_ = gateway.ask("/feedback", {"session": "s1", "stars": 4, "id": "f1"})
+            waiting = len(searches)
+            may_answer.set()
+            asking.join()
+            status, _, said = gateway.ask("/feedback", {"session": "s1", "stars": 4, "id": "f1"})
+    assert (early, waiting) == (409, 1)
+    assert (status, len(said["runs"]), len(searches) - waiting) == (201, 1, 1)
 
 
 def test_a_rating_that_a_crash_left_out_is_added_by_the_retry(log_before: MakeLog) -> None:

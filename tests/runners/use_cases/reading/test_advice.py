@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 from failing import LOGIN, PRESS, correct, play
 
+from grokputer.adapters.data.dataset import Dataset, build_dataset
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.aggregates.training import TrainingJob
+from grokputer.domain.events import Event
+from grokputer.runners.explain.run_filter import RunFilter
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.use_cases.reading import advice as reading_advice
 from grokputer.runners.use_cases.reading.advice import RoleAdvice
 from grokputer.runners.use_cases.reading.failures import view_failures
 from story import Story, change
@@ -154,3 +160,23 @@ def test_the_role_that_gains_most_comes_first_and_one_that_cannot_train_after_it
     fail(story, 6, corrected=5, role="ocr")
     fail(story, 6, corrected=4, role="decomposition")
     assert [each.role for each in view_failures(story.ledger).advice] == ["ocr", "action", "decomposition", "recovery"]
+
+
+def test_a_dataset_is_built_once_at_a_moment_whatever_runs_are_chosen(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail(story, 6, corrected=5)
+    built: list[str] = []
+
+    def count_and_build(
+        events: Sequence[Event], content: Callable[[str], str | None], role: str, *more: Any
+    ) -> Dataset:
+        built.append(role)
+        return build_dataset(events, content, role, *more)
+
+    monkeypatch.setattr(reading_advice, "build_dataset", count_and_build)
+    whole = advice(story.ledger)
+    view_failures(story.ledger, RunFilter(adapter="base"), last=3)
+    assert built.count("action") == 1 and whole.corrected == 5
+    fail(story, 1, corrected=1)
+    assert advice(story.ledger).corrected == 6 and built.count("action") == 2

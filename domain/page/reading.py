@@ -1,0 +1,141 @@
+"""What role ``ocr`` is asked, and how its answer is read: from words on a picture to page lines, or to a value.
+
+Without an adapter, the lines are those of ``words.lay_out``, and no model is asked. The lines of a tree of elements are the
+teacher, and ``compare_lines`` says how near an answer comes to them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from .line import MOST_TEXT, write
+from .messages import Box, Message
+from .words import Layout, Word, order_words, surround
+
+_SHOWN = (
+    "You read a screen. You are shown the words on it, one a line: x, y, width, height, how sure its reading is in percent, "
+    "and the word. "
+)
+
+LINES_INSTRUCTIONS = (
+    f"{_SHOWN}Answer with the elements of the screen and nothing else, one a line from the top: the kind, a colon, the text, "
+    "and the number in brackets, as in button:Ok[6]; a value stands before the text, as in entry=Bob:Name[3]."
+)
+
+VALUE_INSTRUCTIONS = f"{_SHOWN}Answer the question with what stands on the screen, in one line, and nothing else."
+
+MOST_WORDS = 400
+"""Words in a prompt; chosen: four times the words of a full window. Those that are read last are left out."""
+
+MOST_LINES = 200
+"""Lines of an answer that are read; chosen: as many as an observation has."""
+
+LONGEST_VALUE = 500
+"""Characters of a value that are kept; chosen."""
+
+_ANSWERED = re.compile(r"(?P<kind>[a-z][a-z0-9.#-]{0,40})(?P<on>\*?)(?:=(?P<value>[^:]*))?(?::(?P<text>.*))?\[\d+\]")
+
+
+def write_lines_prompt(task: str, words: Iterable[Word]) -> list[Message]:
+    """The messages that ask for the page lines of the words. The same words give the same messages, in whatever order."""
+    return _write(LINES_INSTRUCTIONS, task, words, "lines: ")
+
+
+def write_value_prompt(question: str, words: Iterable[Word]) -> list[Message]:
+    """The messages that ask for a value among the words, such as ``What is the total?``."""
+    return _write(VALUE_INSTRUCTIONS, question, words, "value: ")
+
+
+def write_words(words: Iterable[Word]) -> list[str]:
+    """The words in the order of reading, one a line: ``97 31 41 17 99 search``. What could break the line is left out."""
+    return [
+        f"{word.box.x} {word.box.y} {word.box.width} {word.box.height} {int(word.score * 100)} {_clean(word.text)}"
+        for word in order_words(words)[:MOST_WORDS]
+    ]
+
+
+def read_lines(answer: str, words: Iterable[Word]) -> Layout | None:
+    """The page lines of the answer, numbered from 1; None where it has a line that is none, or no line at all.
+
+    A line lies where its words are: each word of the picture is used once, from the top. A line none of whose words is on the
+    picture has no place and the score 0, because it was made up.
+    """
+    rows = [row.strip() for row in answer.strip().splitlines()]
+    found = [_ANSWERED.fullmatch(row) for row in rows]
+    if not rows or len(rows) > MOST_LINES:
+        return None
+    left = list(order_words(words))
+    lines, boxes, scores = [], list[Box | None](), []
+    for number, match in enumerate(found, 1):
+        if match is None:
+            return None
+        value, text = match["value"] or "", match["text"] or ""
+        used = _take([*value.split(), *text.split()], left)
+        lines.append(write(number, match["kind"], text, value, is_on=bool(match["on"])))
+        boxes.append(surround([word.box for word in used]) if used else None)
+        scores.append(min((word.score for word in used), default=0.0))
+    return Layout(tuple(lines), tuple(boxes), tuple(scores))
+
+
+def read_value(answer: str) -> str:
+    """The value of the answer: its first line with one space between words; empty where there is none."""
+    rows = answer.strip().splitlines()
+    return " ".join(rows[0].split())[:LONGEST_VALUE] if rows else ""
+
+
+class LineShare(NamedTuple):
+    """How many lines are right."""
+
+    right: int
+    expected: int
+    given: int
+
+    @property
+    def share(self) -> float:
+        """0 to 1: right lines over those of the longer list, so that neither silence nor guesses pay; 1 for two empty lists."""
+        longer = max(self.expected, self.given)
+        return self.right / longer if longer else 1.0
+
+
+def compare_lines(expected: Iterable[str], given: Iterable[str], *, by_text: bool = False) -> LineShare:
+    """How the lines of an answer compare with those of a tree.
+
+    A line is right where it is the same but for its number and the amount of white space; each expected line counts once, and
+    the order does not count. ``by_text`` compares texts and values alone, for lines whose kind no reading can know.
+    """
+    wanted, found = (Counter(_compared(line, by_text) for line in lines) for lines in (expected, given))
+    return LineShare((wanted & found).total(), wanted.total(), found.total())
+
+
+def _write(instructions: str, task: str, words: Iterable[Word], end: str) -> list[Message]:
+    """As in ``prompt.observe``, the task stands before the words and again next to the answer."""
+    asked = f"task: {' '.join(task.split())}"
+    lines = [asked, *write_words(words), asked, end]
+    return [{"role": "system", "content": instructions}, {"role": "user", "content": "\n".join(lines)}]
+
+
+def _clean(text: str) -> str:
+    return "".join("".join(text.split())[:MOST_TEXT])
+
+
+def _take(texts: Sequence[str], left: list[Word]) -> list[Word]:
+    """The first word of the picture for each text, which is taken out of those that are left."""
+    taken = []
+    for text in texts:
+        word = next((word for word in left if word.text == text), None)
+        if word is not None:
+            left.remove(word)
+            taken.append(word)
+    return taken
+
+
+def _compared(line: str, by_text: bool) -> str:
+    """The line without its number, with one space between words; ``by_text`` also without its kind."""
+    bare = " ".join(re.sub(r"\[\d+\]$", "", line.strip()).split())
+    if not by_text:
+        return bare
+    value, _, text = re.sub(r"^[^=:*]+\*?=?", "", bare).partition(":")
+    return f"{value} {text}".strip()

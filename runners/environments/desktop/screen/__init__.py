@@ -1,0 +1,1 @@
+"""The screen: its processes, its windows, its keyboard and mouse, and its picture."""

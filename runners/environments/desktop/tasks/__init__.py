@@ -1,0 +1,1 @@
+"""The tasks of the desktop, in families that draw each task from a seed."""
