@@ -62,6 +62,14 @@ class Screenshots(StrEnum):
     NONE = "none"
 
 
+class PlanMode(StrEnum):
+    """Whether a run makes a plan: setting ``run.plan``."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 class Finding(StrEnum):
     """What was found after a step."""
 

@@ -72,7 +72,7 @@ def own_examples(run: PastRun, content: Content, source: str, label: str = "targ
     """The role's own steps in the run; failed steps only where the label is bad."""
     examples = []
     for step in run.steps:
-        row = _row(step, step, content) if label == "bad" or not step.error else None
+        row = _row(step, step, content) if label == "bad" or not run.has_failed(step) else None
         if row is not None:
             examples.append(replace(_example(run, source, row, step.step - 1), label=label))
     return examples
@@ -89,7 +89,7 @@ def replayed_examples(run: PastRun, content: Content) -> list[Example]:
         if (row := _row(step, step, content)) is not None
     ]
     own = {step.step for step in run.steps}
-    for step, done in zip(run.way, effective_answers((step, bool(step.error)) for step in run.way), strict=True):
+    for step, done in zip(run.way, effective_answers((step, run.has_failed(step)) for step in run.way), strict=True):
         row = None if step.step not in own or done is None else _row(step, done, content)
         if row is not None:
             examples.append(_example(run, "replay", row, step.step - 1))

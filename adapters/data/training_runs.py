@@ -21,7 +21,8 @@ from ...domain.events import (
     TaskSucceeded,
     TrainingRequested,
 )
-from ...domain.vocabulary import StepKind
+from ...domain.rules.coordination import recorded_bounds
+from ...domain.vocabulary import Finding, StepKind
 
 _FACTS = (
     *(TaskStarted, StepTaken, TaskSucceeded, TaskFailed, TaskAnswered, TaskRated, TaskCorrected, CorrectionWithdrawn),
@@ -52,6 +53,8 @@ class PastRun:
     steps: list[StepTaken] = field(default_factory=list)
     way: list[StepTaken] = field(default_factory=list)
     """The acts of all roles."""
+    refused: set[int] = field(default_factory=set)
+    """The numbers of the acts that said that a goal is reached, which a check denied."""
     ended: TaskEnded | None = None
     stars: int | None = None
     rating: TaskRated | None = None
@@ -72,6 +75,15 @@ class PastRun:
         if self.rating is not None:
             return self.rating.fault
         return self.ended.fault if isinstance(self.ended, TaskFailed) else None
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether the run makes plans. Then its correction teaches every role, also one that made no step yet."""
+        return recorded_bounds(self.started.policy) is not None
+
+    def has_failed(self, step: StepTaken) -> bool:
+        """Whether the act could not be carried out, or a check denied what it said."""
+        return bool(step.error) or step.step in self.refused
 
     @property
     def steps_done(self) -> int:
@@ -96,7 +108,7 @@ def learning_from(run: PastRun) -> Iterator[None]:
 
 
 def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[PastRun]:
-    """The runs in which the role made steps, in the order they began.
+    """The runs in which the role made steps, and the planned ones in which it may, in the order they began.
 
     The same question in words has another salted key each time; its instance is named after the key of its first occurrence.
     The same words about other pictures are another question.
@@ -114,6 +126,8 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
             case StepTaken():
                 if event.kind == StepKind.ACT:
                     run.way.append(event)
+                elif event.kind == StepKind.CHECK and event.found == Finding.NOT_REACHED:
+                    run.refused.add(event.step - 1)
                 if role == (event.role or run.started.role):
                     run.steps.append(event)
             case TaskSucceeded() | TaskFailed() | TaskAnswered():
@@ -131,7 +145,7 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
                 run.variations = [variation for variation in run.variations if variation.caused_by != event.correction]
             case ExamplesSynthesized():
                 run.variations.append(event)
-    return [run for run in runs.values() if run.steps or run.started.role == role]
+    return [run for run in runs.values() if run.steps or run.started.role == role or run.is_planned]
 
 
 def _name_instance(started: TaskStarted, content: Content, asked: dict[str, str]) -> str:

@@ -178,10 +178,13 @@ class Base:
         """
         if getattr(model.config, "vision_config", None) is None:
             return None
-        from transformers import AutoProcessor
+        import transformers
 
+        untyped: Any = transformers
         try:
-            found: Any = AutoProcessor.from_pretrained(self.location, revision=self.revision, trust_remote_code=False)
+            found: Any = untyped.AutoProcessor.from_pretrained(
+                self.location, revision=self.revision, trust_remote_code=False
+            )
         except Exception as error:  # transformers raises many kinds; the model still answers text
             logging.getLogger(__name__).warning("the base takes no pictures: %s", first_line(error))
             return None

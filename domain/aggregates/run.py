@@ -26,6 +26,7 @@ from ..events import (
     TaskStarted,
     TaskSucceeded,
 )
+from ..rules.attribution import role_at_fault
 from ..rules.rating import SOURCES, check_stars, rate_implicitly
 from ..rules.roles import GOOD_STARS
 from ..settings.settings import Policy
@@ -219,15 +220,16 @@ class TaskRun(Aggregate):
         *,
         turn: str | None = None,
         is_stated: bool = False,
+        are_all_reached: bool = False,
     ) -> None:
         """End the run as a failure: ``wrong``, ``timeout``, ``error`` or ``environment``.
 
         ``turn`` is the role whose turn it was when the model or its weights failed. ``is_stated`` says that another
         program, which made the run, states the failure. Where neither this nor the environment judges, the success of the
-        run stays unknown.
+        run stays unknown. ``are_all_reached`` says that the run had a plan, and reached all its goals.
         """
         is_judged = self._require_running().is_verified or is_stated
-        fault = self.roles[0] if len(self.roles) == 1 else None
+        fault = role_at_fault(self.steps, self.roles[0], are_all_reached=are_all_reached)
         if reason == FailureReason.ERROR:
             fault = turn or fault
         self._record(

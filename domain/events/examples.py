@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from .base import Event, fact
 
@@ -10,7 +11,7 @@ from .base import Event, fact
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class ExampleSetEvent(Event):
     AGGREGATE = "ExampleSet"
-    TEXTS = ("examples",)
+    TEXTS: ClassVar[tuple[str, ...]] = ("examples",)
 
     role: str
     """The role whose trainings they are for."""

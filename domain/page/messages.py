@@ -72,7 +72,8 @@ class Page:
     the whole prompt. ``verbs`` are the verbs that the page takes: one of the sets of ``action.py``.
 
     Where there is a screen, ``picture`` is what it shows, as PNG, and ``boxes[i]`` is where the element of ``lines[i]`` lies on
-    the picture; None for an element without a place.
+    the picture; None for an element without a place. ``inputs`` are the pictures and sounds that came with the task,
+    as ``data:`` URLs by their content keys; an episode adds them.
     """
 
     task: str
@@ -84,3 +85,4 @@ class Page:
     verbs: tuple[str, ...] = VERBS
     picture: bytes | None = field(default=None, repr=False)
     boxes: tuple[Box | None, ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict, repr=False)

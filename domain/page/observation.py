@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .prompt import ENDINGS
+
 MOST_LINES = 200
 """Lines of an observation that are read; chosen: four times the longest base page."""
 
 LONGEST_LINE = 500
 """Characters of a line that are read; chosen: more than twice the longest line of a shell's page."""
 
-_PAGE_LINE = re.compile(r"(?!did: |error: |task: ).*\[\d+\]")
+_PAGE_LINE = re.compile(r"(?!did: |error: |task: |now: |reached: ).*\[\d+\]")
 _INPUTS = ("user", "tool")
 
 
@@ -31,7 +33,7 @@ def read_observation(messages: Iterable[Mapping[str, Any]]) -> Observation:
     """The observation in the newest message of the user or of a function; without lines where there is none."""
     inputs = [message.get("content") for message in messages if message.get("role") in _INPUTS]
     text = inputs[-1] if inputs and isinstance(inputs[-1], str) else ""
-    is_page = text.startswith("task: ") and text.endswith("\ndo: ")
+    is_page = text.startswith("task: ") and text.endswith(tuple(f"\n{ending}" for ending in ENDINGS))
     lines = text.split("\n")
     wanted = [line for line in lines if _PAGE_LINE.fullmatch(line)] if is_page else [line for line in lines if line]
     return Observation(tuple(line[:LONGEST_LINE] for line in wanted[:MOST_LINES]), is_page)

@@ -7,11 +7,11 @@ prompts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import MappingProxyType
 
 from .action import BROWSER_VERBS, COMMAND_VERBS, DESKTOP_VERBS, VERBS
-from .media import Media, add_marks, without_marks
+from .media import add_marks, without_marks
 from .messages import Message, Page
+from .plan import Goal
 
 INSTRUCTIONS = (
     "You operate a web page. You are shown the task, the page as one numbered line per element, and what you did so far. "
@@ -54,34 +54,86 @@ _INSTRUCTIONS = {
     DESKTOP_VERBS: DESKTOP_INSTRUCTIONS,
 }
 
+GOAL_INSTRUCTIONS = (
+    "The task is long. Work on the goal after 'now:' alone, and answer DONE when that goal is reached; "
+    "this does not end the task."
+)
+"""Follows the instructions where the run has a plan."""
+
+PLAN_INSTRUCTIONS = (
+    "You plan a task for somebody who carries it out step by step. You are shown the task, and the page as one numbered line "
+    "per element. Answer with the goals that lead to it, at most eight, in their order, one a line and nothing else. After a "
+    "goal write => and what will be seen once it is reached: a part of a page line without its number, as in save it as "
+    "letter.txt => window:letter.txt; or no and what will be gone, as in delete notes.txt => no file:notes.txt. Leave => out "
+    "where the page will not show it."
+)
+
+CHECK_INSTRUCTIONS = (
+    "You check whether a goal is reached. You are shown the task, the page as one numbered line per element, what was done for "
+    "the goal, and the goal after 'now:'. Answer yes or no and nothing else."
+)
+
+OWN_INSTRUCTIONS = (
+    *_INSTRUCTIONS.values(),
+    *(f"{own} {GOAL_INSTRUCTIONS}" for own in _INSTRUCTIONS.values()),
+    *(PLAN_INSTRUCTIONS, CHECK_INSTRUCTIONS),
+)
+"""The program's own instructions, which are the same in every run."""
+
+FINISH = "finish with DONE, because all goals are reached"
+"""The goal after the last one."""
+
+ENDINGS = ("do: ", "plan: ", "reached: ")
+"""The last lines of prompts with a page: they ask for an action, a plan or a check."""
+
 HISTORY = 6
 """Number of the latest actions in a prompt; chosen: the longest base task needs five."""
 LONGEST_ACTION = 300
 """Most characters of a past action in a prompt, so that an overlong answer does not displace the page; chosen."""
 
 
-def observe(
-    page: Page, history: Sequence[str], before: Sequence[Message] = (), inputs: Media = MappingProxyType({})
-) -> list[Message]:
+def observe(page: Page, history: Sequence[str], before: Sequence[Message] = (), now: str = "") -> list[Message]:
     """The messages that ask for the next action; ``before`` are the role's instructions and the turns so far.
 
-    The task stands before the page, as context for every line, and again at the end, next to the answer. Instructions
-    stand before the program's own in one system message, because many templates take only one. The embedded model's chat
-    template omits the system message.
+    The task stands before the page, as context for every line, and again at the end, next to the answer. Where the run has a
+    plan, the goal ``now`` stands there in its place, and ``history`` has the actions for this goal: so a part of a long task is
+    asked for as a short task is. Instructions stand before the program's own in one system message, because many templates
+    take only one. The embedded model's chat template omits the system message.
 
-    ``inputs`` are the pictures and sounds that came with the task: their marks stand after its words. Nothing else of the
-    page or the task is a mark.
+    The marks of the page's inputs stand after the words of the task. Nothing else of a page is a mark (``media.py``).
     """
     if page.is_question:
-        return [*before, {"role": "user", "content": add_marks(without_marks(page.task), inputs)}]
-    task = add_marks(f"task: {without_marks(page.task)}", inputs)
-    lines = [*page.lines, *(f"did: {action[:LONGEST_ACTION]}" for action in history[-HISTORY:])]
-    if page.error:
-        lines.append(f"error: {page.error}")
-    lines.append(f"task: {page.task}\ndo: ")
-    rest = without_marks("\n".join(lines))
+        return [*before, {"role": "user", "content": _task(page)}]
+    asked = f"now: {now}" if now else f"task: {page.task}"
     own = _INSTRUCTIONS[page.verbs]
+    return _ask(_lines(page, history), f"{asked}\ndo: ", f"{own} {GOAL_INSTRUCTIONS}" if now else own, before)
+
+
+def ask_for_plan(page: Page, reached: Sequence[Goal] = (), before: Sequence[Message] = ()) -> list[Message]:
+    """The messages that ask for a plan from this page on; ``reached`` are the goals of earlier plans that were reached."""
+    lines = [_task(page, "task: "), *page.lines, *(f"reached: {goal.words}" for goal in reached[-HISTORY:])]
+    return _ask(lines, f"task: {page.task}\nplan: ", PLAN_INSTRUCTIONS, before)
+
+
+def ask_for_check(page: Page, history: Sequence[str], goal: str, before: Sequence[Message] = ()) -> list[Message]:
+    """The messages that ask whether the goal is reached; ``history`` has the actions for it."""
+    return _ask(_lines(page, history), f"now: {goal}\nreached: ", CHECK_INSTRUCTIONS, before)
+
+
+def _lines(page: Page, history: Sequence[str]) -> list[str]:
+    """The task, the page, the latest actions, and why the last one failed."""
+    lines = [_task(page, "task: "), *page.lines, *(f"did: {action[:LONGEST_ACTION]}" for action in history[-HISTORY:])]
+    return [*lines, f"error: {page.error}"] if page.error else lines
+
+
+def _task(page: Page, title: str = "") -> str:
+    """The words of the task, and the marks of what came with them."""
+    return add_marks(without_marks(f"{title}{page.task}"), page.inputs)
+
+
+def _ask(lines: Sequence[str], ending: str, own: str, before: Sequence[Message]) -> list[Message]:
     instructions = [message["content"] for message in before if message["role"] == "system"]
+    task, rest = lines[0], without_marks("\n".join([*lines[1:], ending]))
     return [
         {"role": "system", "content": "\n\n".join([*instructions, own])},
         {"role": "user", "content": f"{task}\n{rest}"},

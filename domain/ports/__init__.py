@@ -10,12 +10,14 @@ from __future__ import annotations
 from .channel import Channel as Channel
 from .clock import Clock as Clock
 from .environment import Environment as Environment
+from .environment import PlannedScript as PlannedScript
 from .environment import Script as Script
 from .model import NO_MEDIA as NO_MEDIA
 from .model import AdapterServer as AdapterServer
 from .model import Answer as Answer
 from .model import Model as Model
 from .model import Proof as Proof
+from .model import RoleModel as RoleModel
 from .model import ScoringModel as ScoringModel
 from .model import Teacher as Teacher
 from .model import complete as complete

@@ -14,6 +14,21 @@ Script = Callable[[Page, Sequence[str]], str]
 read."""
 
 
+class PlannedScript(Protocol):
+    """A scripted policy for a long task: its plan, and the actions for each goal of it.
+
+    Both raise ``ValueError`` on a page that they cannot read, and for a goal that is none of theirs.
+    """
+
+    def plan(self, page: Page) -> str:
+        """The plan, from the first page; see ``domain/page/plan.py``."""
+        ...
+
+    def act(self, page: Page, history: Sequence[str], goal: str) -> str:
+        """The next action for the goal with these words; ``history`` has those for this goal. ``DONE`` where it is reached."""
+        ...
+
+
 class Environment(Protocol):
     """A computer that the agent uses. One episode at a time: reset, then act until the page is done.
 
@@ -54,6 +69,14 @@ class Environment(Protocol):
     def demonstrate(self, task: str) -> Script:
         """The scripted demonstration of the task. Raises ``UnknownTask`` where there is none."""
         raise UnknownTask(f"there is no demonstration of {task!r}")
+
+    def is_long(self, task: str) -> bool:
+        """Whether the task has parts, so that its runs begin with a plan unless a setting says otherwise."""
+        return False
+
+    def demonstrate_plan(self, task: str) -> PlannedScript:
+        """The scripted demonstration of a long task. Raises ``UnknownTask`` where there is none."""
+        raise UnknownTask(f"there is no plan for {task!r}")
 
     def beside(self, seat: int) -> Environment:
         """An environment of the same kind for a parallel episode; it shares resources, so it need not be closed.

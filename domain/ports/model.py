@@ -126,6 +126,20 @@ def takes_of(model: object) -> frozenset[str]:
         return frozenset()
 
 
+@dataclass(frozen=True)
+class RoleModel:
+    """A model that makes the steps of one role, beside the model of all others."""
+
+    model: Model
+    label: str
+    """Its name and where it is served, as a step records it."""
+
+    def serves(self, adapter: str) -> bool:
+        """Whether it serves the adapter. Raises ``ModelError``."""
+        server = self.model.adapters
+        return server is not None and server.serves(adapter)
+
+
 class ScoringModel(Protocol):
     """A model that exposes the probabilities of answers."""
 

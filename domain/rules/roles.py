@@ -4,6 +4,8 @@ A run has its own role, which begins it. Role ``recovery`` makes the next step w
 or repeated an earlier step without any change on the page, until a step succeeds again. A single step without a visible
 change is no sign of being stuck: a right action may have no visible effect.
 
+In a run that plans, role ``decomposition`` makes the plans and role ``recovery`` the checks; see ``coordination.py``.
+
 A good rating counts for every role that made a step. A bad one counts against the role of the step that went wrong;
 where that is unknown, against none.
 """
@@ -21,13 +23,17 @@ T = TypeVar("T")
 RECOVERS = {"action": "recovery"}
 """The role that takes over, by the role that it takes over from."""
 
+PLANS = {"action": "decomposition"}
+"""The role that makes the plans, by the role that carries them out."""
+
 GOOD_STARS = 4
 """A rating of at least this many stars finds no fault; chosen: the default under which runs are learnt from."""
 
 
-def roles_in(role: str) -> tuple[str, ...]:
+def roles_in(role: str, *, is_planned: bool = False) -> tuple[str, ...]:
     """The roles that may make a step in a run of this role, its own first."""
-    return (role, RECOVERS[role]) if role in RECOVERS else (role,)
+    others = [RECOVERS.get(role), PLANS.get(role) if is_planned else None]
+    return (role, *(other for other in others if other is not None))
 
 
 def role_of_next_step(role: str, before: Page, after: Page, is_repeated: bool) -> str:
@@ -35,9 +41,13 @@ def role_of_next_step(role: str, before: Page, after: Page, is_repeated: bool) -
 
     ``is_repeated`` says whether that step repeated an earlier one of the run.
     """
-    changed_nothing = (after.task, after.lines) == (before.task, before.lines)
-    got_nowhere = bool(after.error) or (changed_nothing and is_repeated)
+    got_nowhere = bool(after.error) or (is_repeated and changed_nothing(before, after))
     return RECOVERS.get(role, role) if got_nowhere and not after.is_done else role
+
+
+def changed_nothing(before: Page, after: Page) -> bool:
+    """Whether both pages look the same."""
+    return (after.task, after.lines) == (before.task, before.lines)
 
 
 def assignments_counted(event: TaskRated | TaskSucceeded | TaskFailed) -> tuple[Assignment, ...]:

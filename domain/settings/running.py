@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..vocabulary import Backend, Screenshots
+from ..vocabulary import Backend, PlanMode, Screenshots
 from .forms import (
     BACKEND,
     CHAT_TEMPLATE,
@@ -51,6 +51,27 @@ class RunSettings(Group):
         "Instructions that stand before every prompt of the role: words, or a file, as @FILE or by its path. Their text is "
         "kept beside the log.",
     )
+    plan: str = setting(
+        PlanMode.AUTO.value,
+        "Whether a run of role action begins with a plan of role decomposition. 'auto': where its environment says that the "
+        "task is long, and for a task in words of several sentences. A question in words never has a plan.",
+        choices=tuple(PlanMode),
+    )
+    max_plans: int = setting(
+        3,
+        "Plans that a run may make: the first, and new ones where a goal is not reached.",
+        unit="plans",
+        low=1,
+        high=20,
+    )
+    max_checks: int = setting(
+        12,
+        "Checks of role recovery in a run, whether a goal is reached that the page does not show. After them the actor is "
+        "believed.",
+        unit="checks",
+        low=0,
+        high=1000,
+    )
     memory: int = setting(
         20,
         "Earlier turns of a session that a question in words is asked with; 0 asks each question by itself.",
@@ -92,10 +113,11 @@ class GatewaySettings(Group):
 
 @dataclass(frozen=True)
 class ModelSettings(Group):
-    """The base model, one for all roles."""
+    """The base model, one for all roles. A role may have a model of its own at an endpoint."""
 
     PREFIX: ClassVar[str] = "model"
     IS_PER_ROLE: ClassVar[bool] = False
+    OF_ROLES: ClassVar[tuple[str, ...]] = ("base", "endpoint")
 
     backend: str = setting(
         Backend.LOCAL.value,
@@ -104,7 +126,8 @@ class ModelSettings(Group):
     )
     base: str = setting(
         "embedded",
-        "'embedded', 'smollm2', a folder, a .gguf file, a Hugging Face name, or the endpoint's name of a model.",
+        "'embedded', 'smollm2', a folder, a .gguf file, a Hugging Face name, or the endpoint's name of a model. With a role "
+        "before it: the name of that role's own model at its endpoint.",
     )
     revision: str | None = setting(None, "Revision of a Hugging Face model.")
     quantization: str = setting(
@@ -121,9 +144,22 @@ class ModelSettings(Group):
         form=CHAT_TEMPLATE,
     )
     endpoint: str | None = setting(
-        None, "Base URL of an OpenAI-compatible endpoint. Its key comes from OPENAI_API_KEY.", form=MODEL_ENDPOINT
+        None,
+        "Base URL of an OpenAI-compatible endpoint. Its key comes from OPENAI_API_KEY. With a role before it: the endpoint of "
+        "the model that makes that role's steps in runs; its key may come from a variable of the role's own, such as "
+        "GROKPUTER_DECOMPOSITION_KEY.",
+        form=MODEL_ENDPOINT,
     )
     trust_remote_code: bool = setting(False, "Run code that comes with a model of Hugging Face.")
+
+
+@dataclass(frozen=True)
+class RoleEndpoint:
+    """The model of one role's own."""
+
+    endpoint: str
+    name: str | None
+    """The model's name there; None before it is set."""
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,8 @@ class Group:
     """The beginning of the group's keys."""
     IS_PER_ROLE: ClassVar[bool] = True
     """Whether a role can have its own values."""
+    OF_ROLES: ClassVar[tuple[str, ...]] = ()
+    """The fields that a role can have a value of even so."""
 
 
 def declared(group: type[Group]) -> dict[str, Setting]:
@@ -146,7 +148,7 @@ def declared(group: type[Group]) -> dict[str, Setting]:
             field.metadata["setting"],
             key=f"{group.PREFIX}.{field.name}",
             type=TYPES[str(field.type)],
-            is_per_role=group.IS_PER_ROLE,
+            is_per_role=group.IS_PER_ROLE or field.name in group.OF_ROLES,
         )
         for field in dataclasses.fields(group)
     }

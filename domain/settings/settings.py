@@ -31,6 +31,7 @@ from .running import (
     JudgeSettings,
     LogSettings,
     ModelSettings,
+    RoleEndpoint,
     RunSettings,
     TeacherSettings,
     WeightsSettings,
@@ -117,12 +118,19 @@ def is_setting(key: str) -> bool:
 
 
 def check_together(policy: Policy, bare: str) -> None:
-    """Raise ``BadSetting`` where a changed ramp does not begin over the first share; the default ramp is exempt."""
+    """Raise ``BadSetting`` where a changed ramp does not begin over the first share, but for the default ramp, and where a role
+    has a model of its own without an endpoint."""
     for role in (None, *ROLES) if bare in ("canary.ramp", "canary.weight_percent") else ():
         canary = policy.canary(role)
         is_default = canary.ramp == SETTINGS["canary.ramp"].default
         if not is_default and (wrong := complain_of_first_step(canary.ramp, canary.weight_percent)):
             raise BadSetting(f"canary.ramp {canary.ramp}{f' of role {role}' if role else ''} {wrong}")
+    for role in ROLES if bare in ("model.base", "model.endpoint", "model.backend") else ():
+        if f"{role}.model.base" in policy.changed and policy.role_model(role) is None:
+            raise BadSetting(
+                f"{role}.model.base names a model at an endpoint, and there is none; set {role}.model.endpoint first, or set "
+                "model.base, which is for all roles"
+            )
 
 
 @dataclass(frozen=True)
@@ -187,6 +195,12 @@ class Policy:
     def model(self) -> ModelSettings:
         """Settings of the base model."""
         return self._group(ModelSettings)
+
+    def role_model(self, role: str) -> RoleEndpoint | None:
+        """The role's own model, with its endpoint or, where all models are at one, that of all roles; None without one."""
+        endpoint, name = (self.changed.get(f"{role}.model.{what}") for what in ("endpoint", "base"))
+        general = self.model.endpoint if self.is_remote and name is not None else None
+        return None if endpoint is None and general is None else RoleEndpoint(endpoint or general or "", name)
 
     @property
     def environment(self) -> EnvironmentSettings:

@@ -15,12 +15,14 @@ from ...domain.events import (
     RolloutResumed,
     RolloutStarted,
     SessionImported,
+    StepTaken,
     TaskStarted,
 )
 from ...domain.rules.imported import IMPORTED, RECORDED, is_imported
 from ...domain.rules.routing import arm_of, draw
-from ...domain.vocabulary import Arm, Unit
+from ...domain.vocabulary import Arm, StepKind, Unit
 from ..state.rollouts import Rollouts
+from ..wording.steps import describe_finding, describe_plan, describe_purpose
 from ..wording.words import reveal
 from .lineage import trace_corrections
 from .path import trace_path
@@ -60,8 +62,25 @@ def trace_run(log: Lookup, run: UUID) -> Node:
         node.children = [_import(log, started)]
     else:
         node.children = [_explain(log, started, assignment, before) for assignment in event.assignments]
-    node.children += trace_corrections(log, run)
+    node.children += [*_plans(log, run), *trace_corrections(log, run)]
     return node
+
+
+def _plans(log: Lookup, run: UUID) -> list[Node]:
+    """The plans of the run, each with its goals, and what was found after the steps that served them."""
+    nodes: list[Node] = []
+    for placed in log.history(run):
+        step = placed.event
+        if not isinstance(step, StepTaken):
+            continue
+        if step.kind == StepKind.PLAN:
+            goals = describe_plan(log.get_content(step.answer))
+            text = f"{describe_purpose(step.kind, step.goal)} by {step.role} in step {step.step}: {'; '.join(goals)}"
+            nodes.append(Node("Plan", placed.position, text, {"step": step.step, "goals": goals}))
+        elif nodes and step.goal and step.found:
+            text = f"goal {step.goal}, step {step.step} by {step.role}: {describe_finding(step.found)}"
+            nodes[-1].children.append(Node("Goal", placed.position, text, {"step": step.step, "goal": step.goal}))
+    return nodes
 
 
 def _import(log: Lookup, started: Placed) -> Node:

@@ -19,7 +19,6 @@ from ...domain.rules.routing import Route
 from ...projections.state.state import State
 from .episode import Episode
 from .runner import ActiveRun, Task, TaskRunner
-from .sampling import answer_episodes
 
 WIDTH = 16
 """Parallel episodes; chosen: the size of a batch of the model."""
@@ -97,9 +96,8 @@ def _begin(
     seat = next(number for number in range(len(taken) + 1) if (name, number) not in taken)
     place = environment.beside(seat)
     page = place.reset(name, spec.task.seed)
-    active = runner.begin(spec.task, place.capabilities, state, spec.pinned, spec.id)
-    episode = Episode(place, page, active.max_steps, spec.task.role, active.preface, active.inputs)
-    return _Playing(active, episode, (name, seat))
+    active = runner.begin(spec.task, place, state, spec.pinned, spec.id)
+    return _Playing(active, active.open(place, page), (name, seat))
 
 
 def _play_round(runner: TaskRunner, playing: Sequence[_Playing]) -> None:
@@ -110,7 +108,7 @@ def _play_round(runner: TaskRunner, playing: Sequence[_Playing]) -> None:
             asking.append((member, *runner.request(member.active, member.episode)))
         except GrokputerError as error:
             member.fault = error
-    answers = answer_episodes(runner.model, [(run.episode, request, resamples) for run, request, resamples in asking])
+    answers = runner.answer([(run.episode, request, resamples) for run, request, resamples in asking])
     for (member, request, _), answer in zip(asking, answers, strict=True):
         try:
             if isinstance(answer, GrokputerError):

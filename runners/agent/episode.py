@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from ...domain.page.messages import Completion, Message, Page, Request
-from ...domain.page.prompt import observe
-from ...domain.ports import NO_MEDIA, Environment, Model, Teacher, complete
-from ...domain.rules.roles import role_of_next_step
+from ...domain.page.plan import plan_of_one
+from ...domain.page.prompt import ask_for_check, ask_for_plan, observe
+from ...domain.ports import NO_MEDIA, Environment, Model, PlannedScript, Script, Teacher, complete
+from ...domain.rules.coordination import Coordinator, PlanBounds
+from ...domain.rules.roles import PLANS, RECOVERS, changed_nothing, role_of_next_step
+from ...domain.vocabulary import Finding, StepKind
 from .preface import Preface
 
-Actor = Callable[[Page, Sequence[str], Sequence[Message]], Completion]
-"""From the page, the actions so far and the rendered messages to an answer."""
+UNSEEN = "the goal is not reached: the page does not show it"
+REFUSED = "a check found that the goal is not reached"
+"""Why an answer that says that a goal is reached was not believed."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,11 @@ class Step:
     """The page that the answer was given on."""
     role: str
     """The role that made the step."""
+    kind: StepKind = StepKind.ACT
+    goal: int = 0
+    """The goal of the plan that the step served, from 1; 0 without one."""
+    found: Finding | None = None
+    """What was found after the step."""
 
     @property
     def answer(self) -> str:
@@ -41,7 +50,10 @@ class Step:
 
 
 class Episode:
-    """An episode in progress: it knows whose turn it is and the next prompt, and carries out answers."""
+    """An episode in progress: it knows whose turn it is and the next prompt, and carries out answers.
+
+    With ``bounds`` it plans; see ``Coordinator``.
+    """
 
     def __init__(
         self,
@@ -50,43 +62,109 @@ class Episode:
         max_steps: int,
         role: str = "action",
         preface: Preface = MappingProxyType({}),
+        bounds: PlanBounds | None = None,
         inputs: Mapping[str, str] = NO_MEDIA,
     ) -> None:
         self.environment = environment
         self.page = page
         self.max_steps = max_steps
         self.role = role
-        self.turn = role
-        """The role that makes the next step; the episode's own role begins."""
         self.preface = preface
         self.inputs = inputs
         """The pictures and sounds that came with the task, as ``data:`` URLs by their content keys."""
+        self.coordinator = Coordinator(bounds)
+        self.turn = role
+        """The role that makes the next step; where it does not plan, the episode's own role begins."""
         self.history: list[str] = []
-        self._done: set[tuple[tuple[str, ...], str]] = set()
-        """The actions so far, each with the page that it was done on."""
+        """The acts so far."""
+        self.taken = 0
+        """The number of steps so far, of any kind."""
+        self._since = 0
+        """The acts before the present goal's."""
+        self._done: set[tuple[tuple[str, ...], int, str]] = set()
+        """The answers so far, each with the page and the goal that it was given on."""
+        self._pass_turn()
 
     @property
     def is_over(self) -> bool:
         """Whether the task is done or the steps are used up."""
         return self.page.is_done or len(self.history) >= self.max_steps
 
+    @property
+    def kind(self) -> StepKind:
+        """What the next step does."""
+        return self.coordinator.kind
+
+    @property
+    def done_for_goal(self) -> Sequence[str]:
+        """The acts for the present goal; without a plan all acts."""
+        return self.history[self._since :]
+
     def would_repeat(self, answer: str) -> bool:
-        """Whether the same action was already done on a page that looked like this one."""
-        return (self.page.lines, answer) in self._done
+        """Whether the same answer was already given on a page that looked like this one, for the same goal. A check may be
+        answered the same again."""
+        return self.kind != StepKind.CHECK and (self.page.lines, self.coordinator.goal, answer) in self._done
 
     def ask(self) -> list[Message]:
-        """The messages that ask for the next action."""
-        return observe(self.page, self.history, self.preface.get(self.turn, ()), self.inputs)
+        """The messages that ask for the next step."""
+        before, coordinator = self.preface.get(self.turn, ()), self.coordinator
+        page = replace(self.page, inputs=self.inputs) if self.inputs else self.page
+        if self.kind == StepKind.PLAN:
+            return ask_for_plan(page, coordinator.reached, before)
+        if self.kind == StepKind.CHECK:
+            return ask_for_check(page, self.done_for_goal, coordinator.now, before)
+        return observe(page, self.done_for_goal, before, coordinator.now)
 
     def take(self, messages: list[Message], completion: Completion) -> Step:
-        """Carry out the answer to the messages."""
-        before, made_by, began = self.page, self.turn, time.perf_counter()
-        self._done.add((before.lines, completion.text))
-        self.page = self.environment.act(completion.text)
-        took_ms = round((time.perf_counter() - began) * 1000)
-        self.turn = role_of_next_step(self.role, before, self.page, completion.text in self.history)
-        self.history.append(completion.text)
-        return Step(messages, completion, self.page, took_ms, before, made_by)
+        """Take the answer to the messages: follow a plan, believe a check, or carry an act out."""
+        before, made_by, kind, goal = self.page, self.turn, self.kind, self.coordinator.goal
+        self._done.add((before.lines, goal, completion.text))
+        self.turn, self.taken, took_ms = self.role, self.taken + 1, 0
+        if kind == StepKind.ACT:
+            began = time.perf_counter()
+            found = self._act(completion.text)
+            took_ms = round((time.perf_counter() - began) * 1000)
+            after = self.page
+        else:
+            found = self._follow(kind, completion.text)
+            after = replace(before, error="")
+        if self.coordinator.goal != goal:
+            self._since = len(self.history)
+        self._pass_turn()
+        return Step(messages, completion, after, took_ms, before, made_by, kind, goal, found)
+
+    def _act(self, answer: str) -> Finding | None:
+        """Carry the act out; one that says that the goal is reached is decided on here, and not carried out."""
+        before, coordinator, is_known = self.page, self.coordinator, answer in self.done_for_goal
+        self.history.append(answer)
+        if coordinator.is_claim(answer.strip()):
+            found = coordinator.claim(before)
+            self.page = replace(before, error=UNSEEN if found == Finding.NOT_REACHED else "")
+            return found
+        self.page = self.environment.act(answer)
+        self.turn = role_of_next_step(self.role, before, self.page, is_known)
+        return coordinator.act(self.page, is_repeated=is_known and changed_nothing(before, self.page))
+
+    def _follow(self, kind: StepKind, answer: str) -> Finding | None:
+        """Take a plan or the answer of a check over."""
+        if kind == StepKind.PLAN:
+            found = self.coordinator.plan(answer, self.page)
+            self._since = self._since if found == Finding.UNREADABLE else len(self.history)
+            return found
+        found = self.coordinator.check(answer, self.page)
+        self.page = replace(self.page, error=REFUSED if found == Finding.NOT_REACHED else "")
+        return found
+
+    def _pass_turn(self) -> None:
+        """Let the role make the next step that plans, checks or recovers."""
+        if self.kind == StepKind.PLAN:
+            self.turn = PLANS.get(self.role, self.role)
+        elif self.kind == StepKind.CHECK or self.coordinator.recovers:
+            self.turn = RECOVERS.get(self.role, self.role)
+
+
+Actor = Callable[[Episode, Sequence[Message]], Completion]
+"""From the episode and the rendered messages to an answer."""
 
 
 def play(
@@ -96,13 +174,14 @@ def play(
     max_steps: int,
     role: str = "action",
     preface: Preface = MappingProxyType({}),
+    bounds: PlanBounds | None = None,
     inputs: Mapping[str, str] = NO_MEDIA,
 ) -> Iterator[Step]:
     """Play from the page on until the task is done or the steps are used up."""
-    episode = Episode(environment, page, max_steps, role, preface, inputs)
+    episode = Episode(environment, page, max_steps, role, preface, bounds, inputs)
     while not episode.is_over:
         messages = episode.ask()
-        yield episode.take(messages, actor(episode.page, episode.history, messages))
+        yield episode.take(messages, actor(episode, messages))
 
 
 def is_success(page: Page) -> bool:
@@ -120,28 +199,53 @@ def ask_model(
 ) -> Actor:
     """An actor that asks the model, with the adapter applied. ``media`` is what the marks in its prompts stand for."""
 
-    def act(page: Page, history: Sequence[str], messages: Sequence[Message]) -> Completion:
-        request = Request(messages, adapter, max_tokens, temperature, seed + len(history), media=media)
+    def act(episode: Episode, messages: Sequence[Message]) -> Completion:
+        request = Request(messages, adapter, max_tokens, temperature, seed + len(episode.history), media=media)
         return complete(model, request)
 
     return act
 
 
-def follow_script(decide: Callable[[Page, Sequence[str]], str]) -> Actor:
-    """An actor that follows a scripted policy, such as a demonstration."""
+def follow_script(decide: Script) -> Actor:
+    """An actor that follows a scripted policy, such as a demonstration.
 
-    def act(page: Page, history: Sequence[str], messages: Sequence[Message]) -> Completion:
-        return Completion(decide(page, history), None, None, 0)
+    Where the episode plans, the whole task is its one goal, and a check finds it reached.
+    """
+
+    def act(episode: Episode, messages: Sequence[Message]) -> Completion:
+        if episode.kind == StepKind.PLAN:
+            return _say(plan_of_one(episode.page.task))
+        if episode.kind == StepKind.CHECK:
+            return _say("yes")
+        return _say("DONE" if episode.coordinator.are_all_reached else decide(episode.page, episode.history))
+
+    return act
+
+
+def follow_planned_script(script: PlannedScript) -> Actor:
+    """An actor that makes the script's plan and follows it goal by goal; its checks find each goal reached."""
+
+    def act(episode: Episode, messages: Sequence[Message]) -> Completion:
+        if episode.kind == StepKind.PLAN:
+            return _say(script.plan(episode.page))
+        if episode.kind == StepKind.CHECK:
+            return _say("yes")
+        if episode.coordinator.are_all_reached:
+            return _say("DONE")
+        return _say(script.act(episode.page, episode.done_for_goal, episode.coordinator.now))
 
     return act
 
 
-def repeat_actions(actions: Sequence[str], then: Actor | None = None) -> Actor:
-    """An actor that repeats the given actions in order, and then lets another actor continue."""
+def repeat_answers(answers: Sequence[str], then: Actor, first: int = 1) -> Actor:
+    """An actor that gives the answers in order from step ``first`` on, and then lets another actor continue."""
 
-    def act(page: Page, history: Sequence[str], messages: Sequence[Message]) -> Completion:
-        if then is not None and len(history) >= len(actions):
-            return then(page, history, messages)
-        return Completion(actions[len(history)], None, None, 0)
+    def act(episode: Episode, messages: Sequence[Message]) -> Completion:
+        number = episode.taken - first + 1
+        return then(episode, messages) if number >= len(answers) else _say(answers[number])
 
     return act
+
+
+def _say(text: str) -> Completion:
+    return Completion(text, None, None, 0)

@@ -18,6 +18,7 @@ from ...domain.events import TaskStarted
 from ...domain.events.base import KEY
 from ...domain.page.media import add_marks, without_marks
 from ...domain.page.messages import Message
+from ...domain.rules.coordination import recorded_bounds
 from ...domain.rules.roles import roles_in
 from ...domain.settings.running import INSTRUCTIONS
 from .inputs import read_inputs, shown_to
@@ -65,7 +66,12 @@ def recorded_preface(log: Log, run: TaskRun) -> Preface:
         before: list[Message] = json.loads(prompt)[:-1]
         return {started.role: before} if before else {}
     erased = f"the instructions of run {run.id.hex} were erased; the run cannot be tried again"
-    return make_preface(log.get_content, started.policy, roles_in(started.role), erased=erased)
+    return make_preface(log.get_content, started.policy, roles_of(started), erased=erased)
+
+
+def roles_of(started: TaskStarted) -> tuple[str, ...]:
+    """The roles that may make a step in the run, its own first."""
+    return roles_in(started.role, is_planned=recorded_bounds(started.policy) is not None)
 
 
 def earlier_turns(

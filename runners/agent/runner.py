@@ -6,7 +6,7 @@ Each turn is answered by its role, with that role's own adapter and settings whe
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,22 +16,23 @@ from ...domain.aggregates.base import Context
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import EnvironmentUnavailable, GrokputerError, LogError
 from ...domain.events import Assignment, Capability, TaskStarted
-from ...domain.page.messages import Completion, Message, Request
+from ...domain.page.messages import Completion, Message, Page, Request
 from ...domain.page.tools import read_stored, show_answer
-from ...domain.ports import Environment, Model, takes_of
-from ...domain.rules.roles import roles_in
+from ...domain.ports import Environment, Model, RoleModel, takes_of
+from ...domain.rules.coordination import PLAN_SETTINGS, makes_plans, recorded_bounds
+from ...domain.rules.roles import PLANS, roles_in
 from ...domain.rules.routing import Route, route
 from ...domain.settings.running import INSTRUCTIONS
 from ...domain.settings.settings import Policy
 from ...domain.text import as_text
-from ...domain.vocabulary import Arm, FailureReason, Screenshots, StepKind
+from ...domain.vocabulary import Arm, FailureReason, Screenshots
 from ...projections.state.state import State
 from ..store.ledger import Ledger
 from .abandoned import end_lost, playing
 from .episode import Episode, Step, is_success
 from .inputs import media_in, read_inputs, shown_to
 from .preface import Preface, make_preface
-from .sampling import answer_episodes
+from .sampling import Asked, answer_by_role
 from .screens import record_screen
 from .stopwatch import Stopwatch
 
@@ -77,6 +78,8 @@ class ActiveRun:
     """The route of each role, the run's own role first."""
     policy: Policy
     preface: Preface
+    alone: frozenset[str] = frozenset()
+    """The roles with a model of their own."""
     inputs: Mapping[str, str] = field(default_factory=dict)
     """Those of the task's inputs that the model is shown."""
     media: Mapping[str, str] = field(default_factory=dict)
@@ -84,20 +87,34 @@ class ActiveRun:
     watch: Stopwatch = field(default_factory=Stopwatch)
     """The run's duration since its start."""
 
+    def open(self, environment: Environment, page: Page) -> Episode:
+        """The episode of the run, which begins on the page."""
+        started = self.run.started
+        assert started is not None
+        bounds, role = recorded_bounds(started.policy), self.task.role
+        return Episode(environment, page, self.max_steps, role, self.preface, bounds, self.inputs)
+
     @property
     def max_steps(self) -> int:
         """Steps after which it has failed with a timeout."""
         return self.policy.run(self.task.role).max_steps
 
     def sampling_params(self, turn: str) -> SamplingParams:
-        """The sampling parameters of the role's turn: those of the run's own role where it has no adapter."""
-        role = turn if self.routes[turn].adapter is not None else self.task.role
+        """The sampling parameters of the role's turn: those of the run's own role where it has neither an adapter nor another
+        model."""
+        is_apart = turn in self.alone or self.task.role in self.alone
+        role = turn if is_apart or self.routes[turn].adapter is not None else self.task.role
         run = self.policy.run(role)
         return SamplingParams(self.routes[role].adapter, run.max_tokens, run.temperature, run.max_resamples)
 
 
+Beside = Callable[[str], RoleModel | None]
+"""The model of a role's own; None where the run's model makes its steps."""
+
+
 class TaskRunner:
-    """Runs tasks with one model. ``prepare`` makes an adapter available by its name.
+    """Runs tasks. ``prepare`` makes an adapter available by its name; ``beside`` gives the models of roles that have one of
+    their own.
 
     ``on_text`` gets the parts of answers to questions as they are written.
     """
@@ -111,6 +128,7 @@ class TaskRunner:
         actor: str,
         on_step: Callable[[int, Step], None] = lambda number, step: None,
         on_text: Callable[[str], None] | None = None,
+        beside: Beside = lambda role: None,
     ) -> None:
         self.ledger = ledger
         self.model = model
@@ -119,6 +137,7 @@ class TaskRunner:
         self.actor = actor
         self.on_step = on_step
         self.on_text = on_text
+        self.beside = beside
 
     def run(
         self, task: Task, environment: Environment, state: State, *, pinned: Route | None = None, id: UUID | None = None
@@ -131,10 +150,10 @@ class TaskRunner:
         ``environment`` and is raised again.
         """
         page = environment.reset(task.task, task.seed)
-        active = self.begin(task, environment.capabilities, state, pinned, id or uuid4())
+        active = self.begin(task, environment, state, pinned, id or uuid4())
         with playing(self.ledger, active.run.id), self._ended_on_error(active):
             self.ledger.store(active.run)
-            self._play(active, Episode(environment, page, active.max_steps, task.role, active.preface, active.inputs))
+            self._play(active, active.open(environment, page))
         return active.run
 
     def _play(self, active: ActiveRun, episode: Episode) -> None:
@@ -146,7 +165,7 @@ class TaskRunner:
                 step = episode.take(list(request.messages), self._answer(episode, request, resamples))
                 self.record_step(active, step)
                 self.ledger.store(active.run)
-                self.on_step(len(episode.history), step)
+                self.on_step(episode.taken, step)
         except LogError:
             raise
         except GrokputerError as error:
@@ -157,11 +176,19 @@ class TaskRunner:
     def _answer(self, episode: Episode, request: Request, resamples: int) -> Completion:
         """The model's answer; that to a question is given to ``on_text`` in parts as it is written."""
         if self.on_text is not None and episode.page.is_question:
-            return self.model.stream(request, self.on_text)
-        [answer] = answer_episodes(self.model, [(episode, request, resamples)])
+            return self._model_of(episode.turn).stream(request, self.on_text)
+        [answer] = self.answer([(episode, request, resamples)])
         if isinstance(answer, GrokputerError):
             raise answer
         return answer
+
+    def answer(self, asked: Sequence[Asked]) -> list[Completion | GrokputerError]:
+        """The answer to each request, or its error, each by the model of the role whose turn it is."""
+        return answer_by_role(self._model_of, asked)
+
+    def _model_of(self, role: str) -> Model:
+        own = self.beside(role)
+        return self.model if own is None else own.model
 
     @contextmanager
     def _ended_on_error(self, active: ActiveRun) -> Iterator[None]:
@@ -174,15 +201,15 @@ class TaskRunner:
                 end_lost(self.ledger, active.run.id, why, active.policy, self.actor)
             raise
 
-    def begin(
-        self, task: Task, capabilities: Collection[Capability], state: State, pinned: Route | None, id: UUID
-    ) -> ActiveRun:
-        """The started run, in an environment with these capabilities; ``begin``, ``record_step`` and ``end`` store nothing.
+    def begin(self, task: Task, environment: Environment, state: State, pinned: Route | None, id: UUID) -> ActiveRun:
+        """The started run in the environment; ``begin``, ``record_step`` and ``end`` store nothing.
 
         Raises ``NotPossible`` where the instructions of a role were erased.
         """
-        routes = _routes(task, state, pinned, id)
-        run, own, recorded = TaskRun(id), routes[task.role], _recorded(task.role, routes, state)
+        capabilities, is_planned = environment.capabilities, _is_planned(task, environment, state.policy)
+        routes, alone = self._leave_unserved(_routes(task, state, pinned, id, is_planned=is_planned))
+        run, own, recorded = TaskRun(id), routes[task.role], _recorded(task.role, routes, state, alone)
+        recorded |= {key: state.policy.get(key, task.role) for key in (PLAN_SETTINGS if is_planned else ())}
         preface = make_preface(self.ledger.get_content, recorded, routes, task.earlier)
         others: list[Assignment] = [
             {"role": role, "arm": chosen.arm, "adapter": chosen.adapter, "rollout": chosen.rollout}
@@ -207,7 +234,17 @@ class TaskRunner:
         )
         inputs = shown_to(dict(task.inputs), takes_of(self.model)) if task.inputs else {}
         media = inputs | media_in(self.ledger, task.earlier)
-        return ActiveRun(run, task, routes, state.policy, preface, inputs, media)
+        return ActiveRun(run, task, routes, state.policy, preface, alone, inputs, media)
+
+    def _leave_unserved(self, routes: Mapping[str, Route]) -> tuple[dict[str, Route], frozenset[str]]:
+        """The routes, and the roles with a model of their own. Such a model has no adapter that it does not serve."""
+        served, alone = dict(routes), set[str]()
+        for role, chosen in routes.items():
+            if (own := self.beside(role)) is not None:
+                alone.add(role)
+                if chosen.adapter is not None and chosen.arm != Arm.PINNED and not own.serves(chosen.adapter):
+                    served[role] = Route(Arm.STABLE, None, None)
+        return served, frozenset(alone)
 
     def request(self, active: ActiveRun, episode: Episode) -> tuple[Request, int]:
         """The run's next request, with the turn's adapter loaded, and the number of allowed resamples.
@@ -225,18 +262,23 @@ class TaskRunner:
 
     def record_step(self, active: ActiveRun, step: Step) -> None:
         """Record the step in the run. Raises ``BadText`` for an answer that is not valid Unicode."""
+        own = self.beside(step.role)
         active.run.take_step(
             self._context(active.run),
             role=step.role,
             prompt=self.ledger.put(json.dumps(step.messages, ensure_ascii=False), "the prompt"),
             answer=self.ledger.put(step.answer, "the model's answer"),
             error=self._keep(step.page.error, "the error"),
+            kind=step.kind,
+            goal=step.goal,
+            found=step.found or "",
+            model=None if own is None else own.label,
             model_ms=step.completion.duration_ms,
             environment_ms=step.environment_ms,
             prompt_tokens=step.completion.prompt_tokens,
             completion_tokens=step.completion.completion_tokens,
             screen=record_screen(
-                self.ledger, step.seen, step.answer, StepKind.ACT, Screenshots(active.policy.log(step.role).screenshots)
+                self.ledger, step.seen, step.answer, step.kind, Screenshots(active.policy.log(step.role).screenshots)
             ),
         )
 
@@ -268,6 +310,7 @@ class TaskRunner:
                 page.reward,
                 policy,
                 context,
+                are_all_reached=episode.coordinator.are_all_reached,
             )
 
     def _context(self, run: TaskRun) -> Context:
@@ -278,32 +321,42 @@ class TaskRunner:
         return self.ledger.put(as_text(error), what) if error else ""
 
 
-def _routes(task: Task, state: State, pinned: Route | None, id: UUID) -> dict[str, Route]:
+def _is_planned(task: Task, environment: Environment, policy: Policy) -> bool:
+    """Whether the run makes plans: its role has one that plans, the setting allows it, and the task is long."""
+    is_question = Capability.QUESTION in environment.capabilities
+    is_long = task.role in PLANS and not is_question and environment.is_long(task.task)
+    mode = policy.run(task.role).plan
+    return task.role in PLANS and makes_plans(mode, task.task, is_question=is_question, is_long=is_long)
+
+
+def _routes(task: Task, state: State, pinned: Route | None, id: UUID, *, is_planned: bool = False) -> dict[str, Route]:
     """The route of each role in the run, its own first; beside a pinned role, the live adapters."""
-    roles = roles_in(task.role)
+    roles = roles_in(task.role, is_planned=is_planned)
     if pinned is None:
         return {role: route(state.traffic(role), id.hex, task.session) for role in roles}
     pins = {pinned.role or task.role: pinned}
     return {role: pins.get(role) or Route(Arm.PINNED, state.traffic(role).stable, None) for role in roles}
 
 
-def _recorded(own: str, routes: Mapping[str, Route], state: State) -> dict[str, Any]:
-    """The settings in force for the run, and, under its name, those of another role with its own adapter."""
+def _recorded(own: str, routes: Mapping[str, Route], state: State, alone: frozenset[str]) -> dict[str, Any]:
+    """The settings in force for the run, and, under its name, those of another role with its own adapter or model."""
     recorded = {key: state.policy.get(key, own) for key in RECORDED_SETTINGS}
     recorded["canary_weight_percent"] = state.traffic(own).weight_percent
     for role, chosen in routes.items():
-        if role != own and chosen.adapter is not None:
+        if role != own and (chosen.adapter is not None or role in alone):
             recorded |= {f"{role}.{key}": state.policy.get(key, role) for key in RECORDED_SETTINGS[1:]}
         if role != own and (chosen.adapter is not None or chosen.rollout is not None):
             recorded[f"{role}.canary_weight_percent"] = state.traffic(role).weight_percent
-    return recorded | _recorded_instructions(own, routes, state.policy)
+    return recorded | _recorded_instructions(own, routes, state.policy, alone)
 
 
-def _recorded_instructions(own: str, routes: Mapping[str, Route], policy: Policy) -> dict[str, str | None]:
+def _recorded_instructions(
+    own: str, routes: Mapping[str, Route], policy: Policy, alone: frozenset[str]
+) -> dict[str, str | None]:
     """The content keys of the instructions in force, as ``make_preface`` reads them; empty where there are none."""
     texts = {INSTRUCTIONS: policy.run(own).instructions}
     for role, chosen in routes.items():
-        if role != own and chosen.adapter is not None:
+        if role != own and (chosen.adapter is not None or role in alone):
             texts[f"{role}.{INSTRUCTIONS}"] = policy.run(role).instructions
     return texts if any(texts.values()) else {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ...domain.errors import GrokputerError
@@ -21,6 +21,18 @@ SEED_STEP = 1_000_003
 
 Asked = tuple[Episode, Request, int]
 """The episode, its request, and the number of allowed further samples."""
+
+
+def answer_by_role(model_of: Callable[[str], Model], asked: Sequence[Asked]) -> list[Completion | GrokputerError]:
+    """As ``answer_episodes``, each answer by the model of the role whose turn it is."""
+    by_model: dict[int, tuple[Model, list[int]]] = {}
+    for number, (episode, _, _) in enumerate(asked):
+        model = model_of(episode.turn)
+        by_model.setdefault(id(model), (model, []))[1].append(number)
+    answers: dict[int, Completion | GrokputerError] = {}
+    for model, numbers in by_model.values():
+        answers |= zip(numbers, answer_episodes(model, [asked[number] for number in numbers]), strict=True)
+    return [answers[number] for number in range(len(asked))]
 
 
 def answer_episodes(model: Model, asked: Sequence[Asked]) -> list[Completion | GrokputerError]:

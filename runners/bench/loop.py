@@ -212,7 +212,12 @@ class Loop:
         if not specs:
             return
         runner = TaskRunner(
-            self.ledger, self.services.model, self.services.prepare, self.services.base_label, self.actor
+            self.ledger,
+            self.services.model,
+            self.services.prepare,
+            self.services.base_label,
+            self.actor,
+            beside=self.services.beside,
         )
         place = self.services.environment(self.plan.environment)
         for run in run_batch(runner, list(specs.values()), place, self.services.state):

@@ -7,6 +7,7 @@ BFCL = "bfcl"
 WEB = "web"
 BROWSE = "browse"
 DESKTOP = "desktop"
+LONG = "long"
 
 OF_COMMANDS = (SHELL,)
 """The program's environments whose actions are commands. Folders of tasks are such environments too."""

@@ -8,22 +8,34 @@ its task is a question in words, is recorded as unverified.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ...domain.aggregates.run import TaskRun
-from ...domain.errors import BadTools, GrokputerError, NotPossible
+from ...domain.errors import BadTools, GrokputerError, NotPossible, UnknownTask
 from ...domain.page.messages import Completion, Message, Page
+from ...domain.page.plan import parse_plan
 from ...domain.page.prompt import observe
 from ...domain.page.tools import Tool, ToolCall, read_calls, read_stored, require_offered
-from ...domain.ports import NO_MEDIA, Environment, Script, Teacher
-from ...domain.rules.roles import effective_answers
-from ..agent.episode import Actor, Step, ask_model, follow_script, is_success, play, repeat_actions
+from ...domain.ports import NO_MEDIA, Environment, PlannedScript, Script, Teacher
+from ...domain.rules.coordination import recorded_bounds
+from ...domain.vocabulary import StepKind
+from ..agent.episode import (
+    Actor,
+    Episode,
+    Step,
+    ask_model,
+    follow_planned_script,
+    follow_script,
+    is_success,
+)
 from ..agent.inputs import media_of
 from ..agent.preface import recorded_preface
 from ..agent.runner import task_of
 from ..store.ledger import Ledger
+from .corrected_steps import CorrectedStep, lessons_of, record_lessons, record_steps
+from .trials import act_by_hand, is_plan_step, try_again, written_plan
 
 RETRY_TEMPERATURE = 0.8
 """Sampling temperature of a teacher's second and later attempts; chosen."""
@@ -78,13 +90,15 @@ def correct_by_hand(
         if len(written) > 1:
             raise BadCorrection(f"a question has one answer, not {len(written)}; give it as one text in quotes")
         lesson = _answer(ledger, run, environment, written[0], first, calls)
-        return _record(ledger, run, [lesson], "human", False, actor)
+        return record_steps(ledger, run, [lesson], "human", False, actor)
     if environment is None:
         raise NotPossible(
             f"{started.environment} is not an environment of this program, so no action can be tried in it"
         )
-    own = answers_before(ledger, run, first)
-    steps = _try(ledger, run, environment, repeat_actions([*own, *written]), len(written), own)
+    plan = written_plan(ledger, run, first)
+    if plan is not None and is_plan_step(run, first) and parse_plan(written[0]) is not None:
+        plan, written = written[0], written[1:]
+    steps = try_again(ledger, run, environment, act_by_hand(plan, written), first, len(written))
     if not steps or not is_success(steps[-1].page):
         raise BadCorrection(
             f"these actions do not do the task: {_explain(steps, len(written))}; no correction was recorded"
@@ -113,7 +127,7 @@ def _answer(
     before = recorded_preface(ledger, run).get(role, ())
     page = environment.reset(task.task, task.seed)
     asked = _recorded_prompt(ledger, run) if task.inputs else None
-    return CorrectedStep(asked or observe(page, [], before, task.inputs), text, role)
+    return CorrectedStep(asked or observe(replace(page, inputs=task.inputs), [], before), text, role)
 
 
 def _recorded_prompt(ledger: Ledger, run: TaskRun) -> list[Message] | None:
@@ -166,37 +180,60 @@ def play_script(
     ledger: Ledger, run: TaskRun, environment: Environment, script: Script, first: int = 1
 ) -> list[Step] | None:
     """The script's steps, after the run's own ones before step ``first``; None when they do not succeed."""
-    own = answers_before(ledger, run, first)
     try:
-        steps = _try(ledger, run, environment, follow_script(_reading(script)), longest_episode(run), own)
+        steps = try_again(ledger, run, environment, _follow(run, environment, script), first)
     except UnreadablePage:
         return None
     return steps if steps and is_success(steps[-1].page) else None
 
 
+def _follow(run: TaskRun, environment: Environment, script: Script) -> Actor:
+    """The actor of the script, or, where the run makes plans and the environment shows one, of its plan with its parts."""
+    assert run.started is not None
+    if recorded_bounds(run.started.policy) is not None:
+        with suppress(UnknownTask):
+            return follow_planned_script(_ReadingPlan(environment.demonstrate_plan(run.started.task)))
+    return follow_script(_reading(script))
+
+
+@dataclass(frozen=True)
+class _ReadingPlan:
+    """The planned script, whose ``ValueError`` says that it cannot read the page."""
+
+    script: PlannedScript
+
+    def plan(self, page: Page) -> str:
+        return _readable(self.script.plan, page)
+
+    def act(self, page: Page, history: Sequence[str], goal: str) -> str:
+        return _readable(self.script.act, page, history, goal)
+
+
+def _readable(script: Callable[..., str], *seen: object) -> str:
+    try:
+        return script(*seen)
+    except ValueError as error:
+        raise UnreadablePage(str(error)) from error
+
+
 def _reading(script: Script) -> Script:
     """The script, whose ``ValueError`` says that it cannot read the page. That of anything else is a fault."""
 
-    def decide(page: Page, history: Sequence[str]) -> str:
-        try:
-            return script(page, history)
-        except ValueError as error:
-            raise UnreadablePage(str(error)) from error
-
-    return decide
+    return lambda page, history: _readable(script, page, history)
 
 
 def record_script(
     ledger: Ledger, run: TaskRun, environment: Environment, script: Script, shown: Sequence[Step], actor: str
 ) -> TaskRun:
     """Record the script's steps; for the recovering role also the script's next step where the run first got stuck."""
-    lessons = _lessons(shown)
+    lessons = lessons_of(shown)
     stuck = next((act.step for act in run.acts if run.role_of(act) != run.roles[0]), None)
-    if stuck is not None and all(lesson.role == run.roles[0] for lesson in lessons):
+    acts = [lesson for lesson in lessons if lesson.kind == StepKind.ACT]
+    if stuck is not None and all(lesson.role == run.roles[0] for lesson in acts):
         way_out = play_script(ledger, run, environment, script, stuck)
-        lessons += _lessons(way_out[:1]) if way_out is not None else []
+        lessons += lessons_of(way_out[:1]) if way_out is not None else []
     assert run.started is not None
-    return _record(ledger, run, lessons, "reviewer", run.started.is_verified, actor)
+    return record_steps(ledger, run, lessons, "reviewer", run.started.is_verified, actor)
 
 
 def correct_by_teacher(
@@ -214,13 +251,12 @@ def correct_by_teacher(
         return None
     media = media_of(ledger, run)
     if started.is_question:
-        steps = _try(ledger, run, environment, ask_teacher(teacher, media=media), 1)
+        steps = try_again(ledger, run, environment, ask_teacher(teacher, media=media), 1, 1)
         is_answer = bool(steps) and is_success(steps[-1].page)
-        return _record(ledger, run, _lessons(steps), "teacher", False, actor) if is_answer and tries else None
-    own = answers_before(ledger, run, first)
+        return record_steps(ledger, run, lessons_of(steps), "teacher", False, actor) if is_answer and tries else None
     for attempt in range(tries):
         ask = ask_teacher(teacher, RETRY_TEMPERATURE if attempt else 0.0, seed=1000 * attempt, media=media)
-        steps = _try(ledger, run, environment, ask, longest_episode(run), own)
+        steps = try_again(ledger, run, environment, ask, first)
         if steps and is_success(steps[-1].page):
             return record_lessons(ledger, run, steps, "teacher", actor)
     return None
@@ -232,101 +268,11 @@ def ask_teacher(
     """An actor that asks the teacher. White space around its answer is stripped."""
     ask = ask_model(teacher, None, TEACHER_TOKENS, temperature, seed, media)
 
-    def act(page: Page, history: Sequence[str], messages: Sequence[Message]) -> Completion:
-        completion = ask(page, history, messages)
+    def act(episode: Episode, messages: Sequence[Message]) -> Completion:
+        completion = ask(episode, messages)
         return replace(completion, text=completion.text.strip())
 
     return act
-
-
-def record_lessons(ledger: Ledger, run: TaskRun, steps: Sequence[Step], source: str, actor: str) -> TaskRun:
-    """Record successful steps as the run's correction: verified where the environment judges."""
-    assert run.started is not None
-    return _record(ledger, run, _lessons(steps), source, run.started.is_verified, actor)
-
-
-def _try(
-    ledger: Ledger, run: TaskRun, environment: Environment, actor: Actor, max_steps: int, own: Sequence[str] = ()
-) -> list[Step]:
-    """The actor's steps after the run's own answers, in a new episode of its task."""
-    assert run.started is not None
-    task = task_of(ledger, run.started)
-    if task is None:
-        raise NotPossible(f"the task of run {run.id.hex} was erased; it cannot be corrected")
-    preface = recorded_preface(ledger, run)
-    page = environment.reset(task.task, task.seed)
-    steps = play(environment, page, repeat_actions(own, actor), len(own) + max_steps, task.role, preface, task.inputs)
-    return list(steps)[len(own) :]
-
-
-def answers_before(ledger: Ledger, run: TaskRun, first: int) -> list[str]:
-    """The run's actions before the step. Raises ``NotPossible`` for a step it does not have, and for erased answers."""
-    if first > 1:
-        run.require_step(first)
-    answers = [ledger.get_content(act.answer) for act in run.acts if act.step < first]
-    present = [answer for answer in answers if answer is not None]
-    if len(present) < len(answers):
-        raise NotPossible(f"steps before step {first} of run {run.id.hex} were erased; correct it from its beginning")
-    return present
-
-
-def longest_episode(run: TaskRun) -> int:
-    """Steps after which the run failed with a timeout."""
-    assert run.started is not None
-    return int(run.started.policy.get("run.max_steps", 12))
-
-
-@dataclass(frozen=True)
-class CorrectedStep:
-    """One step of a correction: the prompt, the right answer, and the role that learns it."""
-
-    messages: list[Message]
-    completion: str
-    role: str
-    is_instead: bool = False
-    """Whether the original answer differed and could not be carried out."""
-    tools: Sequence[Tool] = ()
-    """The functions that were offered."""
-    tool_calls: Sequence[ToolCall] = ()
-    """The right calls."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The stored form."""
-        row = {"messages": self.messages, "completion": self.completion, "role": self.role}
-        further = {"is_instead": self.is_instead, "tools": list(self.tools), "tool_calls": list(self.tool_calls)}
-        return row | {name: value for name, value in further.items() if value}
-
-
-def _lessons(steps: Sequence[Step]) -> list[CorrectedStep]:
-    """The corrected steps; a step that failed gets the answer that was eventually carried out there."""
-    done = effective_answers((step.answer, bool(step.page.error)) for step in steps)
-    return [
-        CorrectedStep(step.messages, answer, step.role, is_instead=bool(step.page.error))
-        for step, answer in zip(steps, done, strict=True)
-        if answer is not None
-    ]
-
-
-def _record(
-    ledger: Ledger, run: TaskRun, lessons: Sequence[CorrectedStep], source: str, is_verified: bool, actor: str
-) -> TaskRun:
-    rows = [lesson.to_json() for lesson in lessons]
-    steps = sum(not lesson.is_instead for lesson in lessons)
-    own = ledger.put(json.dumps(rows, ensure_ascii=False), "the correction")
-    caused_by = run.ended.reference if run.ended is not None else None
-    context = ledger.context(actor, caused_by)
-
-    def decide(run: TaskRun) -> None:
-        """On the run as it is now: the same correction may have come meanwhile. Keys are salted, so its text is compared."""
-        keys = (correction.correction for correction in run.corrections)
-        known = next((key for key in keys if _read(ledger.get_content(key)) == rows), own)
-        run.correct(source, known, steps, is_verified, context)
-
-    return ledger.write(TaskRun, run.id, decide)
-
-
-def _read(correction: str | None) -> Any:
-    return None if correction is None else json.loads(correction)
 
 
 def _explain(steps: Sequence[Step], actions: int) -> str:

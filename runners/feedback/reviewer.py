@@ -19,6 +19,7 @@ from ...domain.page.action import parse_action
 from ...domain.ports import Attempt, Environment, Reviewer, Script
 from ...domain.rules.rating import check_stars
 from ...domain.rules.roles import GOOD_STARS
+from ...domain.vocabulary import StepKind
 from ..agent.runner import acts_of
 from ..store.ledger import Ledger
 from .corrections import play_script, record_script
@@ -102,6 +103,10 @@ def _correct(ledger: Ledger, run: TaskRun, environment: Environment, reviewer: R
     if script is None or shown is None:
         return None
     record_script(ledger, run, environment, script, shown, REVIEWER)
+    plans = [step.step for step in run.steps if step.kind == StepKind.PLAN]
+    if plans:  # another plan may be as good, and another order of actions too: the run itself says what it failed by
+        is_of_plan = isinstance(run.ended, TaskFailed) and run.ended.fault == run.role_of(run.steps[plans[-1] - 1])
+        return plans[-1] if is_of_plan else None
     different = first_difference([ledger.get_content(act.answer) for act in run.acts], [step.answer for step in shown])
     return None if different is None else run.acts[different - 1].step
 

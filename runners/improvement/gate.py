@@ -219,7 +219,8 @@ class _Bench:
                 if run is None and id is not None:
                     task = Task(environment, held.task, held.seed, held.role, self.session)
                     wanted.append(RunSpec(task, id, Route(Arm.PINNED, adapter, None, self.role)))
-        runner = TaskRunner(self.ledger, self.services.model, self.services.prepare, self.services.base_label, ACTOR)
+        parts = self.services
+        runner = TaskRunner(self.ledger, parts.model, parts.prepare, parts.base_label, ACTOR, beside=parts.beside)
         lost = ""
         playing = run_batch(runner, wanted, self.services.environment(environment), self.state)
         for done, run in enumerate(playing, 1):

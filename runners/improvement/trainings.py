@@ -60,7 +60,13 @@ def run_training(ledger: Ledger, services: Services, id: UUID, on_progress: Repo
     requested = job.requested
     assert requested is not None
     folder = adapters_folder(ledger.path) / "trainings" / id.hex
-    if _policy_at_request(ledger, job).get("model.backend") == Backend.ENDPOINT:
+    policy = _policy_at_request(ledger, job)
+    if (own := policy.role_model(requested.role)) is not None:
+        at = f"{requested.role}.model.endpoint"
+        return _fail(
+            ledger, job, f"the model of role {requested.role} runs at {own.endpoint}, not here; unset {at} to train it"
+        )
+    if policy.get("model.backend") == Backend.ENDPOINT:
         return _fail(
             ledger, job, "the model runs on an endpoint and cannot be trained here; set model.backend to local"
         )

@@ -19,8 +19,9 @@ from ...domain.aggregates.run import TaskRun
 from ...domain.errors import GrokputerError, LogError, ModelError
 from ...domain.events import TaskFailed, TrainingRequested
 from ...domain.ports import Teacher
+from ...domain.rules.coordination import recorded_bounds
 from ...domain.settings.recipe import Recipe
-from ...domain.settings.settings import Policy
+from ...domain.settings.settings import ROLES, Policy
 from ...domain.vocabulary import OWN_FAULTS
 from ..feedback.corrections import correct_by_teacher
 from ..store.ledger import Ledger
@@ -45,7 +46,12 @@ def collect_examples(
     if requested.retries:
         training = policy.training(role)
         sampling = RetryPolicy(
-            requested.parent, requested.retries, training.retry_temperature, training.retry_exploration
+            requested.parent,
+            requested.retries,
+            training.retry_temperature,
+            training.retry_exploration,
+            role,
+            live_adapters(services),
         )
         _retry(ledger, services, requested, sampling, say)
         if pages := policy.training(role).practice:
@@ -122,7 +128,7 @@ def _is_own_fault(run: PastRun) -> bool:
 
 def _first_turn(run: PastRun) -> int:
     """The step from which the role must improve: the first, or in another role's run the role's first own step."""
-    return 1 if run.started.role == run.role else run.steps[0].step
+    return 1 if run.started.role == run.role or not run.steps else run.steps[0].step
 
 
 def _retry(ledger: Ledger, services: Services, requested: TrainingRequested, sampling: RetryPolicy, say: Say) -> None:
@@ -138,8 +144,19 @@ def _retry(ledger: Ledger, services: Services, requested: TrainingRequested, sam
         with _skip_on_error(say, problem):
             services.prepare(requested.parent)
             place, report = services.environment(name), _reporter(say, problem)
-            for _ in correct_by_retries(ledger, failed, place, services.model, sampling, ACTOR, on_fault=report):
+            if any(recorded_bounds(run.started.policy) for run in runs):
+                for adapter in sampling.others.values():
+                    services.prepare(adapter)
+            for _ in correct_by_retries(
+                ledger, failed, place, services.model, sampling, ACTOR, on_fault=report, beside=services.beside
+            ):
                 pass
+
+
+def live_adapters(services: Services) -> dict[str, str | None]:
+    """The live adapter of each role that the run's model makes the steps of."""
+    state = services.state
+    return {role: state.traffic(role).stable for role in ROLES if state.policy.role_model(role) is None}
 
 
 def _practise(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...adapters.data.examples import Example, dataset_hash, encode_examples
 from ...adapters.data.imports.public_set import UNKNOWN
@@ -29,7 +29,7 @@ def record_import(ledger: Ledger, read: PublicSet, role: str, license: str | Non
     id = example_set_id(role, dataset)
     if ledger.get(ExampleSet, id).recorded is not None:
         return False
-    fields = {
+    fields: dict[str, Any] = {
         "role": role,
         "examples": ledger.put(encode_examples(kept).decode()),
         "dataset": dataset,

@@ -39,7 +39,7 @@ def practise(
     run cannot be tried again. Raises ``EnvironmentUnavailable``, ``UnknownTask``, ``ModelError``.
     """
     place = services.environment(environment)
-    runner = TaskRunner(ledger, services.model, services.prepare, services.base_label, ACTOR)
+    runner = TaskRunner(ledger, services.model, services.prepare, services.base_label, ACTOR, beside=services.beside)
     route, training = Route(Arm.PINNED, sampling.adapter, None, requested.role), requested.originator_id.hex
     played, specs = [], []
     for name in tasks:

@@ -10,19 +10,22 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import EnvironmentUnavailable, GrokputerError, LogError, NotPossible
 from ...domain.page.messages import Completion, Request
 from ...domain.ports import Environment, Model
+from ...domain.rules.coordination import recorded_bounds
 from ..agent.batch import WIDTH
 from ..agent.episode import Episode, Step, is_success
 from ..agent.inputs import media_of
 from ..agent.preface import Preface, recorded_preface
-from ..agent.runner import task_of
-from ..feedback.corrections import answers_before, longest_episode, record_lessons
+from ..agent.runner import Beside, task_of
+from ..agent.sampling import answer_by_role
+from ..feedback.corrected_steps import record_lessons
+from ..feedback.trials import answers_before, longest_episode
 from ..store.ledger import Ledger
 from .exploration import can_explore, explore, rewrite
 
@@ -41,6 +44,15 @@ class RetryPolicy:
     temperature: float
     exploration: float = 0.0
     """The share of random steps in the later half of the attempts, in [0, 1]."""
+    role: str = "action"
+    """The role of the adapter."""
+    others: Mapping[str, str | None] = field(default_factory=dict)
+    """The adapters of the other roles, for planned tasks. A role without one is asked with that of the run's role."""
+
+    def adapter_of(self, turn: str, own: str) -> str | None:
+        """The adapter of the role's turn in a planned run of the role ``own``."""
+        adapters = {**self.others, self.role: self.adapter}
+        return adapters.get(turn) or adapters.get(own)
 
 
 def correct_by_retries(
@@ -53,6 +65,7 @@ def correct_by_retries(
     *,
     on_fault: Callable[[GrokputerError], None] | None = None,
     width: int = WIDTH,
+    beside: Beside = lambda role: None,
 ) -> Iterator[TaskRun]:
     """Repeat each failed run's task from its step (from 1) on, and yield the corrected runs.
 
@@ -69,7 +82,7 @@ def correct_by_retries(
         for retry in playing:
             retry.explore(sampling)
         asking = [attempt for attempt in playing if not attempt.is_over]
-        answers = model.complete_many([attempt.request(sampling) for attempt in asking])
+        answers = _answer(model, beside, [(attempt.playing, attempt.request(sampling)) for attempt in asking])
         for retry, answer in zip(asking, answers, strict=True):
             retry.take(answer)
         for retry in [attempt for attempt in playing if attempt.has_succeeded]:
@@ -85,6 +98,19 @@ def correct_by_retries(
             on_fault(fault)
 
 
+def _answer(
+    model: Model, beside: Beside, asked: Sequence[tuple[Episode, Request]]
+) -> list[Completion | GrokputerError]:
+    """The answers, each by the model of the role whose turn it is; a role's own model is asked without adapters."""
+    own = {episode.turn: beside(episode.turn) for episode, _ in asked}
+    models = {role: model if apart is None else apart.model for role, apart in own.items()}
+    requests = [
+        (episode, request if own[episode.turn] is None else replace(request, adapter=None), 0)
+        for episode, request in asked
+    ]
+    return answer_by_role(models.__getitem__, requests)
+
+
 class _Retry:
     """A failed run that is being retried, attempt after attempt."""
 
@@ -95,9 +121,10 @@ class _Retry:
         self.run, self.task = run, run.started.task
         self.seat = next((self.task, n) for n in range(len(taken) + 1) if (self.task, n) not in taken)
         self.place = environment.beside(self.seat[1])
-        self.max_steps = longest_episode(run)
+        self.max_steps, self.bounds = longest_episode(run), recorded_bounds(run.started.policy)
         self.max_tokens = int(run.started.policy.get("run.max_tokens", 256))
         self.own: Sequence[str] = ()
+        self.own_acts = 0
         self.preface: Preface = {}
         self.media: Mapping[str, str] = {}
         self.attempt, self.losses, self.explored = 0, 0, 0
@@ -107,6 +134,7 @@ class _Retry:
         self._steps: list[Step] = []
         with self._possibly_at_fault():
             self.own = answers_before(ledger, run, first)
+            self.own_acts = sum(act.step < first for act in run.acts)
             self.asked = task_of(ledger, run.started)
             self.preface = recorded_preface(ledger, run)
             self.media = media_of(ledger, run)
@@ -115,6 +143,12 @@ class _Retry:
     @property
     def is_over(self) -> bool:
         return self.fault is not None or self.episode is None or self.episode.is_over
+
+    @property
+    def playing(self) -> Episode:
+        """The episode of the present attempt."""
+        assert self.episode is not None
+        return self.episode
 
     @property
     def has_succeeded(self) -> bool:
@@ -129,15 +163,17 @@ class _Retry:
         """The next request to the model."""
         assert self.episode is not None
         seed = SEED_STEP * self.attempt + len(self.episode.history)
+        is_planned = self.bounds is not None
+        adapter = sampling.adapter_of(self.episode.turn, self.episode.role) if is_planned else sampling.adapter
         tokens, temperature = self.max_tokens, sampling.temperature
-        return Request(self.episode.ask(), sampling.adapter, tokens, temperature, seed, media=self.media)
+        return Request(self.episode.ask(), adapter, tokens, temperature, seed, media=self.media)
 
     def explore(self, sampling: RetryPolicy) -> None:
         """Take the random steps that come next, in attempts with exploration."""
         while not self.is_over and 2 * self.attempt > sampling.attempts:
             assert self.episode is not None
             draw = random.Random(f"{self.run.id}/{self.attempt}/{len(self.episode.history)}")
-            if draw.random() >= sampling.exploration or not can_explore(self.episode.page):
+            if draw.random() >= sampling.exploration or self.bounds or not can_explore(self.episode.page):
                 return
             self.explored += 1
             self.take(Completion(explore(self.episode.page, self.episode.history, draw), None, None, 0))
@@ -192,9 +228,8 @@ class _Retry:
         """Begin the task again, with the run's own steps before the one that went wrong."""
         assert self.asked is not None
         page = self.place.reset(self.asked.task, self.asked.seed)
-        self.episode = Episode(
-            self.place, page, len(self.own) + self.max_steps, self.asked.role, self.preface, self.asked.inputs
-        )
+        most, role = self.own_acts + self.max_steps, self.asked.role
+        self.episode = Episode(self.place, page, most, role, self.preface, self.bounds, self.asked.inputs)
         self._steps = []
         for answer in self.own:
             if not self.episode.is_over:

@@ -20,12 +20,12 @@ from ...domain.aggregates.run import LARGEST_SEED
 from ...domain.page.messages import Page
 from ...domain.page.prompt import observe
 from ...domain.ports import Environment, Teacher
-from ...domain.rules.roles import roles_in
+from ...domain.rules.coordination import recorded_bounds
 from ...domain.settings.recipe import LARGEST_HELD_OUT_SHARE
 from ...domain.text import is_unicode
 from ..agent.episode import is_success, play
 from ..agent.inputs import read_inputs
-from ..agent.preface import make_preface
+from ..agent.preface import make_preface, roles_of
 from ..feedback.corrections import TEACHER_TOKENS, ask_teacher
 from ..store.ledger import Ledger
 
@@ -89,7 +89,7 @@ def _rephrase(ledger: Ledger, run: PastRun, teacher: Teacher, count: int) -> lis
     others = {words(text): text.strip() for text in _read_list(reply) if text.strip()}
     others.pop(words(question), None)
     return [
-        _example(run, run.instance, observe(Page(text, (), is_question=True), [], before, inputs), answer, 0)
+        _example(run, run.instance, observe(Page(text, (), is_question=True, inputs=inputs), [], before), answer, 0)
         for text in list(others.values())[:count]
     ]
 
@@ -108,7 +108,8 @@ def _other_seeds(ledger: Ledger, run: PastRun, environment: Environment, teacher
     examples: list[Example] = []
     successes = 0
     max_steps = int(run.started.policy.get("run.max_steps", 12))
-    preface = make_preface(ledger.get_content, run.started.policy, roles_in(run.started.role))
+    preface = make_preface(ledger.get_content, run.started.policy, roles_of(run.started))
+    bounds = recorded_bounds(run.started.policy)
     inputs = read_inputs(ledger, run.started)
     if inputs is None:
         return []
@@ -117,12 +118,14 @@ def _other_seeds(ledger: Ledger, run: PastRun, environment: Environment, teacher
             break
         actor = ask_teacher(teacher, seed=seed, media=inputs)
         page = environment.reset(run.started.task, seed)
-        steps = list(play(environment, page, actor, max_steps, run.started.role, preface, inputs))
+        steps = list(play(environment, page, actor, max_steps, run.started.role, preface, bounds, inputs))
         if steps and is_success(steps[-1].page):
             successes += 1
             instance = _instance(run, seed)
             examples += [
-                _example(run, instance, step.messages, step.answer, number) for number, step in enumerate(steps)
+                _example(run, instance, step.messages, step.answer, number)
+                for number, step in enumerate(steps)
+                if bounds is None or step.role == run.started.role
             ]
     return examples
 

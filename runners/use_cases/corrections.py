@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import GrokputerError, Hint, NotPossible
 from ...domain.events import CorrectionWithdrawn
+from ...domain.page.action import ALL_VERBS, parse_action
+from ...domain.rules.coordination import recorded_bounds
 from ...domain.rules.imported import RECORDED
 from ...domain.rules.rating import LONGEST_CORRECTION
-from ...domain.vocabulary import CorrectionSource
+from ...domain.vocabulary import CorrectionSource, StepKind
 from ...projections.wording.sentences import short_id
-from ..feedback.corrections import BadCorrection, correct_by_demonstration, correct_by_hand
+from ..agent.again import ask_again
+from ..agent.runner import TaskRunner
+from ..feedback.corrections import RETRY_TEMPERATURE, BadCorrection, correct_by_demonstration, correct_by_hand
+from ..feedback.plans import ATTEMPTS, correct_plan, find_plan
 from ..feedback.ratings import require_ended
+from ..feedback.trials import is_plan_step
 from ..improvement.process_manager import process_new_events
 from ..lessons.retries import RetryPolicy, correct_by_retries
 from ..store.states import load_state
@@ -48,6 +55,16 @@ class Actions:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """The right plan, a goal a line, in place of that in step ``step``, by default the run's first. The roles carry it out
+    themselves, or the actions do."""
+
+    text: str
+    step: int | None = None
+    actions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Demonstration:
     """The scripted demonstration of the task, from step ``first`` on."""
 
@@ -61,7 +78,7 @@ class Retries:
     attempts: int
 
 
-Way = Answer | Actions | Demonstration | Retries
+Way = Answer | Actions | Plan | Demonstration | Retries
 """The method of a correction."""
 
 
@@ -123,6 +140,19 @@ def correct(
     return Correction(run, position, CorrectionSource(latest.source), latest.steps, latest.is_verified, is_new)
 
 
+def read_lines(run: TaskRun, text: str, first: int | None) -> Actions | Plan:
+    """What lines of text correct in a task on a page: actions from step ``first`` on, one a line, and, in a run with a plan,
+    before them the goals of the right plan."""
+    lines = [line for line in map(str.strip, text.split("\n")) if line]
+    is_planned = any(step.kind == StepKind.PLAN for step in run.steps)
+    is_goal = (parse_action(line, ALL_VERBS) is None for line in lines)
+    goals = list(takewhile(lambda line: next(is_goal), lines)) if is_planned else []
+    if goals:
+        step = first if first is not None and is_plan_step(run, first) else None
+        return Plan("\n".join(goals), step, tuple(lines[len(goals) :]))
+    return Actions(tuple(lines), first or 1)
+
+
 def withdraw_correction(ledger: Ledger, run: UUID, *, reason: str = "", actor: str) -> Withdrawal:
     """Withdraw the run's latest correction: no later dataset uses it.
 
@@ -150,8 +180,9 @@ def check_length(correction: str) -> None:
 def _check_way(run: TaskRun, way: Way) -> None:
     """Raise ``NotPossible`` where a task of this kind needs another method, ``BadCorrection`` for one that is too long."""
     assert run.started is not None
-    if isinstance(way, Answer | Actions):
-        check_length(way.text if isinstance(way, Answer) else "".join(way.actions))
+    if isinstance(way, Answer | Actions | Plan):
+        words = "" if isinstance(way, Actions) else way.text
+        check_length("".join([words, *(() if isinstance(way, Answer) else way.actions)]))
     if run.started.is_question and not isinstance(way, Answer):
         raise NotPossible(f"run {short_id(run.id.hex)} is a question; give the right answer", hint=Hint.GIVE_ANSWER)
     if not run.started.is_question and isinstance(way, Answer):
@@ -169,9 +200,24 @@ def _carry_out(ledger: Ledger, run: TaskRun, way: Way, services: Services, actor
     assert place is not None  # other tasks are of environments of this program
     if isinstance(way, Actions):
         return correct_by_hand(ledger, run, place, way.actions, actor, first=way.first)
+    if isinstance(way, Plan):
+        return _follow_plan(ledger, run, way, services, place, actor)
     if isinstance(way, Demonstration):
         return correct_by_demonstration(ledger, run, place, actor, first=way.first)
     return _retry(ledger, run, way, services, place, actor)
+
+
+def _follow_plan(
+    ledger: Ledger, run: TaskRun, way: Plan, services: Services, place: Environment, actor: str
+) -> TaskRun:
+    """Try the plan, with the person's actions or by the run's own roles."""
+    step = find_plan(run, way.step)
+    if way.actions:
+        return correct_by_hand(ledger, run, place, [way.text, *way.actions], actor, first=step)
+    runner = TaskRunner(ledger, services.model, services.prepare, services.base_label, actor, beside=services.beside)
+    policy = services.state.policy
+    tries = (ask_again(runner, run, policy, RETRY_TEMPERATURE if number else 0.0, number) for number in range(ATTEMPTS))
+    return correct_plan(ledger, run, place, way.text, step, tries, actor)
 
 
 def _retry(
@@ -180,5 +226,16 @@ def _retry(
     assert run.started is not None
     services.prepare(run.started.adapter)
     training = services.state.policy.training(run.started.role)
-    sampling = RetryPolicy(run.started.adapter, way.attempts, training.retry_temperature, training.retry_exploration)
-    return next(correct_by_retries(ledger, [(run, 1)], place, services.model, sampling, actor), None)
+    others = {assigned["role"]: assigned["adapter"] for assigned in run.started.others}
+    for adapter in others.values() if recorded_bounds(run.started.policy) else ():
+        services.prepare(adapter)
+    sampling = RetryPolicy(
+        run.started.adapter,
+        way.attempts,
+        training.retry_temperature,
+        training.retry_exploration,
+        run.started.role,
+        others,
+    )
+    beside = services.beside
+    return next(correct_by_retries(ledger, [(run, 1)], place, services.model, sampling, actor, beside=beside), None)

@@ -174,7 +174,14 @@ def run_task(
     if inputs:
         require_taken(services.model, shown_to(inputs, takes_of(services.model)), services.base_label)
     runner = TaskRunner(
-        ledger, services.model, services.prepare, services.base_label, actor, progress.on_step, progress.on_text
+        ledger,
+        services.model,
+        services.prepare,
+        services.base_label,
+        actor,
+        progress.on_step,
+        progress.on_text,
+        services.beside,
     )
     progress.on_start(plan)
     if plan.as_of is None:  # loading takes time, and the traffic may change meanwhile

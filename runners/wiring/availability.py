@@ -15,6 +15,7 @@ from ...adapters.serving.gguf_model import SUFFIX
 from ...adapters.serving.model_folder import complain_of_folder, has_template
 from ...domain.aggregates.alert import Failure
 from ...domain.settings.forms import KEY_VARIABLES
+from ...domain.settings.keys import role_of, without_role
 from .extras import install_command
 from .hub import ask_hub
 from .probe import Availability, Reply, ask
@@ -75,7 +76,8 @@ def _check_download(base: Base) -> Availability:
 def find_key_variable(setting: str) -> str:
     """The environment variable of the key for the endpoint in this setting: its own, or, where that is not set, that of the
     agent's model."""
-    own, general = KEY_VARIABLES[setting], KEY_VARIABLES["model.endpoint"]
+    role, general = role_of(setting), KEY_VARIABLES["model.endpoint"]
+    own = KEY_VARIABLES[setting] if role is None else f"GROKPUTER_{role.upper()}_KEY"
     return own if os.environ.get(own) else general
 
 
@@ -98,7 +100,8 @@ def check_endpoint(endpoint: str | None, names: list[str], setting: str) -> Avai
     if missing:
         shown = ", ".join(sorted(served)[:SHOWN]) + (", ..." if len(served) > SHOWN else "")
         problem = f"does not serve {', '.join(missing)}; it serves {shown or 'nothing'}"
-        name_setting = "model.base" if setting == "model.endpoint" else setting.replace(".endpoint", ".model")
+        is_of_model = without_role(setting) == "model.endpoint"
+        name_setting = setting.replace(".endpoint", ".base" if is_of_model else ".model")
         # Some servers list nothing and serve what they are asked for.
         return Availability(
             "fail",

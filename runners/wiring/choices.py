@@ -64,6 +64,8 @@ def check_choice(key: str, policy: Policy, content: Content) -> str:
 
 def _check_model(key: str, policy: Policy, content: Content) -> Availability | None:
     """Of a name or a revision: the model itself."""
+    if (role := role_of(key)) is not None:
+        return _check_role_model(key, role, policy)
     backend, endpoint, name = policy.model.backend, policy.model.endpoint, policy.model.base
     if backend == Backend.LOCAL:
         try:
@@ -77,12 +79,25 @@ def _check_model(key: str, policy: Policy, content: Content) -> Availability | N
 
 def _check_place(key: str, policy: Policy, content: Content) -> Availability | None:
     """Of where the model runs: a warning at most, because its name may be set next."""
+    if (role := role_of(key)) is not None:
+        return _check_role_model(key, role, policy)
     if policy.model.backend == Backend.ENDPOINT and policy.model.endpoint is None:
         return Availability("warn", "set model.endpoint next")
     if key == "model.endpoint" and policy.model.backend != Backend.ENDPOINT:
         return Availability("warn", "it is used where model.backend is openai") if policy.model.endpoint else None
     found = _check_model("model.base", policy, content)
     return found._replace(is_certain=False) if found is not None else None
+
+
+def _check_role_model(key: str, role: str, policy: Policy) -> Availability | None:
+    """Of a role's own model at its endpoint."""
+    own = policy.role_model(role)
+    if own is None:
+        return None
+    if own.name is None:
+        return Availability("warn", f"set {role}.model.base next")
+    found = check_endpoint(own.endpoint, [own.name], f"{role}.model.endpoint")
+    return found._replace(is_certain=found.is_certain and without_role(key) == "model.base")
 
 
 def _check_beside(key: str, policy: Policy, content: Content) -> Availability | None:

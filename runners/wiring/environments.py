@@ -6,11 +6,11 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ...domain.errors import BadPlugin, EnvironmentUnavailable, GrokputerError, NotPossible
+from ...domain.errors import BadPlugin, EnvironmentUnavailable, GrokputerError, NotPossible, UnknownTask
 from ...domain.events import Capability
 from ...domain.ports import Environment
 from ..environments.desktop.options import Options
-from ..environments.names import BFCL, BROWSE, CHAT, DESKTOP, MINIWOB, SHELL, WEB
+from ..environments.names import BFCL, BROWSE, CHAT, DESKTOP, LONG, MINIWOB, SHELL, WEB
 from .extras import require
 from .plugins import find_plugin, list_plugins
 from .task_folders import find_task_folder, name_of
@@ -36,6 +36,17 @@ def _open_shell() -> Environment:
     from ..environments.shell.families import OWN as FAMILIES
 
     return Shell(FAMILIES)
+
+
+def _open_long() -> Environment:
+    from ..environments.long.environment import Long
+    from ..environments.shell.families import OWN as FAMILIES
+
+    return Long(FAMILIES, lambda name: OWN[name]() if name in PARTS_OF_LONG else _refuse_part(name))
+
+
+def _refuse_part(name: str) -> Environment:
+    raise UnknownTask(f"a long task has no parts of {name!r}; they are of {', '.join(sorted({SHELL, *PARTS_OF_LONG}))}")
 
 
 def _open_desktop(options: Options = USUAL) -> Environment:
@@ -74,8 +85,12 @@ OWN: dict[str, Callable[[], Environment]] = {
     WEB: _open_web,
     BROWSE: _open_browse,
     DESKTOP: _open_desktop,
+    LONG: _open_long,
 }
 """The program's own environments. No plug-in and no folder can replace one."""
+
+PARTS_OF_LONG = (MINIWOB, WEB, DESKTOP)
+"""The environments, beside the shell, whose tasks a long task may have as parts."""
 
 FOR_BENCHMARKS: dict[str, Callable[[], Environment]] = {BFCL: _open_bfcl}
 """Those that only a benchmark plays: they have a name, and no list of tasks shows them."""

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ...domain.errors import Hint, ModelError, NotServed, UnknownAdapter
-from ...domain.ports import Environment, Model, Teacher, TrainingLauncher, WeightRegistry
+from ...domain.ports import Environment, Model, RoleModel, Teacher, TrainingLauncher, WeightRegistry
 from ...domain.settings.running import ModelSettings
 from ...domain.settings.settings import Policy
 from ...projections.state.state import State
@@ -56,6 +56,8 @@ class Services:
         """The open environments by name, with the folder of tasks that each was opened on."""
         self._beside: dict[tuple[object, ...], Teacher] = {}
         """The open models beside the agent's own, by setting, endpoint, name and limits."""
+        self._of_roles: dict[tuple[str, str, str], RoleModel] = {}
+        """The open models of roles, by role, endpoint and name."""
         self._base_label: str | None = None
         self.display = ""
         """A person's display, on which a desktop works in place of a private one; empty for none."""
@@ -117,6 +119,27 @@ class Services:
             "openai and model.endpoint to a server of a model that takes sounds"
         )
 
+    def beside(self, role: str) -> RoleModel | None:
+        """The role's own model in the settings; None where the model of all roles makes its steps.
+
+        Its key comes from ``GROKPUTER_<ROLE>_KEY``, or, where that is not set, from ``OPENAI_API_KEY``. Raises ``ModelError``.
+        """
+        own = self.state.policy.role_model(role)
+        if own is None:
+            return None
+        if own.name is None:
+            raise ModelError(
+                f"{role}.model.endpoint is set, and {role}.model.base is not; set it to a model's name there"
+            )
+        key = (role, own.endpoint, own.name)
+        if key not in self._of_roles:
+            require("endpoint")
+            from ...adapters.serving.remote import RemoteModel
+
+            model = RemoteModel(own.endpoint, own.name, key_variable=find_key_variable(f"{role}.model.endpoint"))
+            self._of_roles[key] = RoleModel(model, f"{own.name}@{own.endpoint}")
+        return self._of_roles[key]
+
     def _open_beside(self, setting: str, endpoint: str | None, name: str | None, **limits: Any) -> Teacher | None:
         """The model at the endpoint of the setting, opened at its first use; None where the settings do not name it."""
         if endpoint is None or name is None:
@@ -170,6 +193,13 @@ class Services:
         known = self.state.registry.adapters.get(adapter)
         if known is None:
             raise UnknownAdapter(unknown_adapter(adapter, self.state.registry.adapters))
+        own = self.beside(known.role)
+        if own is not None:
+            if not own.serves(adapter):
+                raise NotServed(
+                    f"{adapter} is not available: {own.label}, the model of role {known.role}, does not serve it"
+                )
+            return
         server, trained_on = self.model.adapters, f"{known.base} ({known.base_hash[:19]})"
         if server is None:
             raise NotServed(
@@ -207,7 +237,10 @@ class Services:
         self._environments.clear()
         for model in self._beside.values():
             model.close()
+        for own in self._of_roles.values():
+            own.model.close()
         self._beside.clear()
+        self._of_roles.clear()
         self._close_model()
 
     def _close_model(self) -> None:

@@ -28,34 +28,24 @@ QUESTION = "which color?"
 def build_vision_base(directory: Path) -> Path:
     """Write the model, its processor and a character tokenizer into the folder."""
     import torch
+    import transformers
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
-    from transformers import (
-        CLIPImageProcessor,
-        CLIPVisionConfig,
-        LlamaConfig,
-        LlavaConfig,
-        LlavaForConditionalGeneration,
-        LlavaProcessor,
-        PreTrainedTokenizerFast,
-    )
 
+    untyped: Any = transformers
     vocabulary = {word: i for i, word in enumerate([*WORDS, *map(chr, range(32, 127)), "\n"])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<pad>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"red|blue|CLICK|button|task|[\s\S]"), "isolated")
     tokenizer.decoder = decoders.Fuse()
-    untyped: Any = PreTrainedTokenizerFast
-    fast = untyped(
+    fast = untyped.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token="<eos>",
         pad_token="<pad>",
         additional_special_tokens=["<user>", "<image>"],
     )
     fast.chat_template = TEMPLATE
-    make: Any = LlavaProcessor
-    see: Any = CLIPImageProcessor
     size = {"height": 64, "width": 64}
-    processor = make(
-        image_processor=see(size={"shortest_edge": 64}, crop_size=size),
+    processor = untyped.LlavaProcessor(
+        image_processor=untyped.CLIPImageProcessor(size={"shortest_edge": 64}, crop_size=size),
         tokenizer=fast,
         patch_size=16,
         vision_feature_select_strategy="default",
@@ -70,13 +60,12 @@ def build_vision_base(directory: Path) -> Path:
         "num_attention_heads": 2,
         "initializer_range": 0.1,
     }
-    eyes: Any = CLIPVisionConfig
-    words: Any = LlamaConfig
-    config: Any = LlavaConfig
-    model: Any = LlavaForConditionalGeneration(
-        config(
-            vision_config=eyes(hidden_size=32, image_size=64, patch_size=16, projection_dim=32, **shape),
-            text_config=words(
+    model = untyped.LlavaForConditionalGeneration(
+        untyped.LlavaConfig(
+            vision_config=untyped.CLIPVisionConfig(
+                hidden_size=32, image_size=64, patch_size=16, projection_dim=32, **shape
+            ),
+            text_config=untyped.LlamaConfig(
                 vocab_size=len(vocabulary),
                 hidden_size=64,
                 max_position_embeddings=512,

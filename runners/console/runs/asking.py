@@ -16,7 +16,9 @@ from ....domain.errors import BadRating, GrokputerError, NotPossible
 from ....domain.page.action import WITHOUT_ELEMENT, parse_action, write_action, write_command
 from ....domain.rules.rating import ISSUES, check_stars
 from ....domain.rules.roles import GOOD_STARS
+from ....domain.vocabulary import StepKind
 from ....projections.wording.sentences import count
+from ....projections.wording.steps import describe_plan, describe_purpose
 from ..error_lines import describe_error
 from ..rendering import say, say_text
 
@@ -82,7 +84,13 @@ def show_run(ledger: Ledger, run: TaskRun) -> None:
         for taken in run.steps:
             recorded = ledger.get_content(taken.answer)
             error = f"   ({ledger.say(taken.error)})" if taken.error else ""
-            say(f"  {taken.step:>2}  {'(erased)' if recorded is None else recorded}{error}")
+            purpose = describe_purpose(taken.kind, taken.goal)
+            begin = f"  {taken.step:>2}  {f'{purpose}: ' if purpose else ''}"
+            if taken.kind == StepKind.PLAN:
+                say(begin.rstrip())
+                _show_lines(describe_plan(recorded))
+            else:
+                say(f"{begin}{'(erased)' if recorded is None else recorded}{error}")
     if run.ended is not None:
         outcome = f"failed ({run.failure})" if run.failure else "succeeded" if run.succeeded else "answered"
         say(f"it {outcome} after {count(run.ended.steps, 'step')}")

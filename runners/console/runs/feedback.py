@@ -114,6 +114,14 @@ def correct(
     action: Annotated[
         list[str] | None, typer.Option(help="One action of those that do the task; give them in their order.")
     ] = None,
+    plan: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GOALS",
+            help=r"The right plan of a long task, one goal a line (or with \n between them), each with => and what the page "
+            "then shows; it is tried by the run's own roles, or with the actions given.",
+        ),
+    ] = None,
     demonstrate: Annotated[
         bool, typer.Option("--demonstrate", help="Correct it by the scripted demonstration.")
     ] = False,
@@ -127,7 +135,8 @@ def correct(
     step: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Keep the run's steps before this one; with --answer or --calls: the step whose answer it is."
+            min=1,
+            help="Keep the run's steps before this one; with --answer, --calls or --plan: the step whose answer it is.",
         ),
     ] = None,
     reason: Annotated[str, typer.Option(help="With --withdraw: why; it is recorded.")] = "",
@@ -145,8 +154,11 @@ def correct(
       grokputer correct 3fa2 --action "TYPEinput.text#name[3]Bob" --action "CLICKbutton:Ok[6]"
       grokputer correct 3fa2 --withdraw --reason "it was the wrong page"
       grokputer correct 3fa2 --step 4 --action "CLICKbutton:Back[2]" --action "CLICKbutton:Ok[6]"
+      grokputer correct 3fa2 --step 1 --plan "move the logs => folder:old\\ndelete a.txt => no file:a.txt"
     """
-    ways = [answer is not None or calls is not None, bool(action), demonstrate, retry > 0, withdraw]
+    ways = [
+        answer is not None or calls is not None, bool(action) or plan is not None, demonstrate, retry > 0, withdraw,
+    ]  # fmt: skip
     if not any(ways) and step is None and sys.stdin.isatty():
         _ask_to_correct(db, run, by)
         return
@@ -156,7 +168,7 @@ def correct(
     if withdraw:
         _withdraw(ledger, id, reason, actor)
         return
-    _correct(ledger, id, _way(answer, calls, action, retry, step), actor)
+    _correct(ledger, id, _way(answer, calls, action, retry, step, plan), actor)
     suggest("dataset", db)
 
 
@@ -165,19 +177,23 @@ def _check_options(ways: Sequence[bool], step: int | None, reason: str) -> None:
     *_, is_retry, is_withdrawal = ways
     if sum(ways) != 1:
         raise typer.BadParameter(
-            "give exactly one of --answer (with --calls), --action, --demonstrate, --retry and --withdraw"
+            "give exactly one of --answer (with --calls), --action (with --plan), --demonstrate, --retry and --withdraw"
         )
     if step is not None and (is_retry or is_withdrawal):
-        raise typer.BadParameter("--step goes with --answer, --calls, --action or --demonstrate")
+        raise typer.BadParameter("--step goes with --answer, --calls, --action, --plan or --demonstrate")
     if reason and not is_withdrawal:
         raise typer.BadParameter("--reason goes with --withdraw")
 
 
-def _way(answer: str | None, calls: str | None, actions: list[str] | None, retries: int, step: int | None) -> Way:
+def _way(
+    answer: str | None, calls: str | None, actions: list[str] | None, retries: int, step: int | None, plan: str | None
+) -> Way:
     """How the options say that the run is corrected; without any of these, by the demonstration."""
     from ...feedback.corrections import parse_calls
-    from ...use_cases.corrections import Actions, Answer, Demonstration, Retries
+    from ...use_cases.corrections import Actions, Answer, Demonstration, Plan, Retries
 
+    if plan is not None:
+        return Plan(plan.replace("\\n", "\n"), step, tuple(actions or ()))
     if answer is not None or calls is not None:
         return Answer(answer or "", step, () if calls is None else parse_calls(calls))
     if actions:

@@ -19,10 +19,11 @@ from ....domain.events import (
     TaskStarted,
     TaskSucceeded,
 )
-from ....domain.page.prompt import COMMAND_INSTRUCTIONS, INSTRUCTIONS
+from ....domain.page.prompt import OWN_INSTRUCTIONS
 from ....domain.page.tools import show_answer, show_call
-from ....domain.vocabulary import RatingSource
+from ....domain.vocabulary import RatingSource, StepKind
 from ....projections.wording.sentences import count, describe_fault, describe_session, short_text
+from ....projections.wording.steps import describe_finding, describe_plan, describe_purpose
 from ....projections.wording.words import ERASED as ERASED
 from ..rendering import print_line, print_text, show_time
 
@@ -49,14 +50,15 @@ def print_event(event: Event, entry: dict[str, Any], full: bool) -> None:
         case SessionImported():
             print_line(f"{begin}imported: {describe_session(event)}")
         case StepTaken():
-            by = f" by {event.role}" if event.role else ""
-            _print_words(_answer(entry, full), f"{begin}step {entry['step']}{by}  ")
+            _print_step(begin, event, entry, full)
             for line in _prompt_lines(entry["prompt"], full):
                 print_line(f"        | {line}")
             for tool in (entry["tools"] or ()) if full else ():
                 print_line(f"        offered: {json.dumps(tool['function'], ensure_ascii=False)}")
             if entry["error"]:
                 print_line(f"        error: {entry['error']}")
+            if event.found:
+                print_line(f"        {describe_finding(event.found)}")
         case TaskSucceeded() | TaskFailed():
             why = (
                 f" ({entry['reason']}{': ' + entry['detail'] if entry['detail'] else ''})" if "reason" in entry else ""
@@ -91,6 +93,19 @@ def print_event(event: Event, entry: dict[str, Any], full: bool) -> None:
             print_line(f"{begin}correction ({entry['source']}) withdrawn by {entry['actor']}")
             if entry["reason"] != "":
                 print_text(entry["reason"], WORDS)
+
+
+def _print_step(begin: str, event: StepTaken, entry: dict[str, Any], full: bool) -> None:
+    """Print which step it is, by which role and what for, and the answer; a plan as its goals."""
+    by = f" by {event.role}" if event.role else ""
+    purpose, model = describe_purpose(event.kind, event.goal), f", model {event.model}" if event.model else ""
+    begin = f"{begin}step {entry['step']}{by}{f', {purpose}' if purpose else ''}{model}  "
+    if event.kind == StepKind.PLAN:
+        print_line(begin.rstrip())
+        for line in describe_plan(entry["answer"]):
+            print_line(f"{WORDS}{line}")
+    else:
+        _print_words(_answer(entry, full), begin)
 
 
 def _answer(entry: dict[str, Any], full: bool) -> str | None:
@@ -134,8 +149,7 @@ def _prompt_lines(prompt: list[dict[str, Any]] | None, full: bool) -> list[str]:
         return [ERASED]
     lines = _message_lines(prompt[-1])
     if full:
-        own = (INSTRUCTIONS, COMMAND_INSTRUCTIONS)
-        before = [message for message in prompt[:-1] if message["content"] not in own]
+        before = [message for message in prompt[:-1] if message["content"] not in OWN_INSTRUCTIONS]
         return [
             *(f"{message['role']}: {line}" for message in before for line in _message_lines(message)),
             *lines,

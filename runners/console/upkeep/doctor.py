@@ -300,6 +300,10 @@ def _check_models(state: State, log: Log) -> Iterator[Check]:
         )
     asked = set()
     for role in ROLES:
+        if (own := policy.role_model(role)) is not None:
+            yield Check(
+                f"model of {role}", *check_endpoint(own.endpoint, [own.name or ""], f"{role}.model.endpoint")[:2]
+            )
         for kind, beside in (("teacher", policy.teacher(role)), ("judge", policy.judge(role))):
             endpoint, name = beside.endpoint, beside.model
             if endpoint is None or name is None or (kind, endpoint, name) in asked:

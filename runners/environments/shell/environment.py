@@ -72,7 +72,7 @@ class Shell(Environment):
         """The solution, command by command. Raises ``UnknownTask`` for a task without one."""
         if not self._tasks.has_solution(task):
             raise UnknownTask(f"there is no demonstration of {task!r}: it has no solution")
-        return lambda page, history: write_command(_next(self._shared.solution(task, page.task), page, history))
+        return lambda page, history: write_command(next_command(self._shared.solution(task, page.task), page, history))
 
     def beside(self, seat: int) -> Shell:
         """Another episode with a folder of its own for each seat; see ``Environment.beside``."""
@@ -126,7 +126,7 @@ class _Episode:
         self._limits = Limits() if instance.seconds is None else replace(Limits(), seconds=instance.seconds)
         self._outcome: Outcome | None = None
         self._tree = room.read()
-        self.page = draw_page(instance.request, self._tree, None)
+        self.page = draw_page(instance.request, self._tree, None, listed=instance.listed)
 
     def act(self, action: str) -> Page:
         """The page after the action."""
@@ -157,6 +157,7 @@ class _Episode:
             is_done=is_done or bool(over),
             reward=float(is_done),
             error=error,
+            listed=self._instance.listed,
         )
 
     def _is_done(self) -> bool:
@@ -177,7 +178,7 @@ def _fault(outcome: Outcome, before: Tree, after: Tree) -> str:
     return f"the command ended {how} and changed nothing"
 
 
-def _next(solution: Sequence[Command], page: Page, history: Sequence[str]) -> str:
+def next_command(solution: Sequence[Command], page: Page, history: Sequence[str]) -> str:
     """The command of the solution that comes next, after those of it that were done in their order.
 
     One that depends on what was seen counts as done where any command followed the one before it.

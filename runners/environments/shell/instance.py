@@ -44,6 +44,8 @@ class Instance:
     """When files were last changed that are not of the same moment as the others, in seconds since 1970."""
     seconds: float | None = None
     """How long one command may take; None for the usual time."""
+    listed: int | None = None
+    """How many files and folders the page lists; None for the usual number."""
 
 
 class Tasks(Protocol):
@@ -62,9 +64,21 @@ class Tasks(Protocol):
         ...
 
 
-def becomes(files: Files, wanted: Wanted) -> Goal:
+@dataclass(frozen=True)
+class Change:
+    """A goal: done where the folder is as at the start but for what is wanted."""
+
+    files: Files
+    wanted: Wanted
+
+    def __call__(self, moment: Moment) -> bool:
+        """Whether the folder is so."""
+        return is_changed_so(moment.tree, self.files, self.wanted)
+
+
+def becomes(files: Files, wanted: Wanted) -> Change:
     """Done where the folder is as at the start but for what is wanted."""
-    return lambda moment: is_changed_so(moment.tree, files, wanted)
+    return Change(files, wanted)
 
 
 def answers(files: Files, answer: str | int) -> Goal:

@@ -25,10 +25,17 @@ WIDEST = 200
 
 
 def draw_page(
-    request: str, tree: Tree, outcome: Outcome | None, *, is_done: bool = False, reward: float = 0.0, error: str = ""
+    request: str,
+    tree: Tree,
+    outcome: Outcome | None,
+    *,
+    is_done: bool = False,
+    reward: float = 0.0,
+    error: str = "",
+    listed: int | None = None,
 ) -> Page:
     """The page after the command, or before the first one."""
-    lines = [*_ended(outcome), *_printed(outcome), *_listed(tree)]
+    lines = [*_ended(outcome), *_printed(outcome), *_listed(tree, listed or LISTED)]
     numbered = tuple(f"{line}[{number}]" for number, line in enumerate(lines, 1))
     return Page(request, numbered, is_done, reward, error, verbs=COMMAND_VERBS)
 
@@ -61,10 +68,10 @@ def _shortened(lines: Sequence[str]) -> Iterator[str]:
             yield f"output:{shown(line)}"
 
 
-def _listed(tree: Tree) -> Iterator[str]:
-    for path, entry in list(tree.entries.items())[:LISTED]:
+def _listed(tree: Tree, most: int) -> Iterator[str]:
+    for path, entry in list(tree.entries.items())[:most]:
         yield f"{_kind(entry)}:{shown(path)}"
-    if (more := len(tree.entries) - LISTED) > 0:
+    if (more := len(tree.entries) - most) > 0:
         yield f"not-listed:{more} more"
 
 

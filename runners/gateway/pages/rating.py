@@ -161,7 +161,7 @@ def _correct(visit: Visit, id: UUID) -> _Corrected:
     if run.started.is_question:
         way = corrections.Answer(text, first, parse_calls(()))
     else:
-        way = corrections.Actions(tuple(line for line in map(str.strip, text.split("\n")) if line), first or 1)
+        way = corrections.read_lines(run, text, first)
     try:
         corrected = corrections.correct(visit.ledger, id, way, actor=visit.visitor.name)
     except GrokputerError as error:

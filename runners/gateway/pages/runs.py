@@ -8,14 +8,15 @@ from uuid import UUID
 
 from ....domain.aggregates.run import TaskRun
 from ....domain.page.media import marks_in, shorten_marks
-from ....domain.page.prompt import COMMAND_INSTRUCTIONS, INSTRUCTIONS
+from ....domain.page.prompt import OWN_INSTRUCTIONS
 from ....domain.page.tools import show_answer
 from ....domain.rules.rating import ISSUES
 from ....domain.settings.settings import ROLES
-from ....domain.vocabulary import Arm
+from ....domain.vocabulary import Arm, StepKind
 from ....projections.explain.assignments import trace_run
 from ....projections.explain.lineage import trace_corrections
 from ....projections.explain.provenance import read_datasets, trace_forward
+from ....projections.wording.steps import describe_finding, describe_plan, describe_purpose
 from ...explain.run_filter import RunFilter, read_stars, read_time
 from ...explain.run_list import list_runs as find_runs
 from ...explain.run_story import Story, tell_run, token_counts
@@ -31,8 +32,6 @@ FLAGS = ("failed", "unrated", "unattributed")
 AT_ONCE = 50
 """Runs of one page; chosen."""
 MOST = 1000
-OWN_WORDS = (INSTRUCTIONS, COMMAND_INSTRUCTIONS)
-"""The program's own instructions, which are the same in every run."""
 
 
 def list_runs(visit: Visit) -> View:
@@ -90,6 +89,7 @@ def describe_run(log: Log, story: Story) -> dict[str, Any]:
         "inputs": list_media(log, run, started.inputs),
         "is_question": started.is_question,
         "can_be_tried": started.is_repeatable,
+        "has_plan": any(step.kind == StepKind.PLAN for step in run.steps),
         "environment": started.environment,
         "role": started.role,
         "arm": str(started.arm),
@@ -124,7 +124,7 @@ def _step(log: Log, run: TaskRun, entry: dict[str, Any], before: dict[str, Any] 
     prompt = entry["prompt"]
     turns = None
     if prompt is not None:
-        shown = [turn for turn in prompt if turn.get("content") not in OWN_WORDS]
+        shown = [turn for turn in prompt if turn.get("content") not in OWN_INSTRUCTIONS]
         known = [] if before is None or before["prompt"] is None else before["prompt"]
         turns = [_turn(log, run, turn) for turn in shown if turn not in known or turn is shown[-1]]
     calls = entry["tool_calls"]
@@ -135,6 +135,10 @@ def _step(log: Log, run: TaskRun, entry: dict[str, Any], before: dict[str, Any] 
         "role": entry["role"],
         "turns": turns,
         "answer": answer,
+        "purpose": describe_purpose(entry["kind"], entry["goal"]),
+        "plan": describe_plan(answer) if entry["kind"] == StepKind.PLAN else None,
+        "found": describe_finding(entry["found"]),
+        "model": entry["model"],
         "error": entry["error"],
         "model_ms": entry["model_ms"],
         "environment_ms": entry["environment_ms"],

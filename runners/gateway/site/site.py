@@ -69,7 +69,7 @@ class Site:
         path = gateway.owner.path
         self.door = Door(lambda: gateway.owner.keys, secret_of(path))
         self._threads = [ThreadPoolExecutor(READERS, "pages")]
-        self._answers: Kept[View | Done] = Kept(MOST_ANSWERS)
+        self._answers: Kept[View | Done | File] = Kept(MOST_ANSWERS)
         self._ledger = Ledger(path, gateway.clock)  # its connections are each thread's own
         self.live = live.Live(gateway)
 

@@ -148,7 +148,9 @@ class _Bench:
         self, ledger: Ledger, services: Services, design: Design, actor: str, reviewer: Reviewer | None
     ) -> None:
         self.ledger, self.services, self.design, self.reviewer = ledger, services, design, reviewer
-        self.runner = TaskRunner(ledger, services.model, services.prepare, services.base_label, actor)
+        self.runner = TaskRunner(
+            ledger, services.model, services.prepare, services.base_label, actor, beside=services.beside
+        )
         self.environment = services.environment(design.environment)
 
     def play(self, place: Place) -> str:

@@ -114,7 +114,7 @@ def test_an_imported_set_keeps_its_pictures_in_the_log_and_is_imported_once(fold
     assert "imported 2 examples" in output("dataset", "import", folder, "--role", "ocr", db=path)
     assert "already imported" in output("dataset", "import", folder, "--role", "ocr", db=path)
     with grokputer.open(path) as log:
-        [event] = [it.event for it in log.events(topics=["ExamplesImported"])]
+        [event] = list[Any](it.event for it in log.events(topics=["ExamplesImported"]))
         pictures = {key: log._ledger.get_content(key) for key in event.pictures}
         lines = log._ledger.get_content(event.examples)
     assert list(pictures.values()) == [write_url(PNG), write_url(OTHER)]

@@ -111,14 +111,15 @@ def test_an_answer_about_a_picture_is_streamed_in_parts(sighted: Sighted) -> Non
 
 
 def test_the_prompt_s_tokens_are_those_of_the_model_s_own_processor(vision_base: Path, sighted: Sighted) -> None:
-    from transformers import AutoProcessor
+    import transformers
 
+    untyped: Any = transformers
     inner = sighted.model._model
     messages, media = asking(RED, words="a <image> b")
     assert inner.processor is not None
     seen = inner.processor.look(prompt_tokens(inner.tokenizer, messages, (), media), [RED])
     content = [{"type": "text", "text": "a "}, {"type": "image", "image": open_picture(RED)}]
-    made: Any = AutoProcessor.from_pretrained(vision_base)
+    made = untyped.AutoProcessor.from_pretrained(vision_base)
     expected = made.apply_chat_template(
         [{"role": "user", "content": content}],
         tokenize=True,
@@ -126,7 +127,7 @@ def test_the_prompt_s_tokens_are_those_of_the_model_s_own_processor(vision_base:
         return_tensors="pt",
         add_generation_prompt=True,
     )
-    sign = inner.tokenizer.convert_tokens_to_ids("<image>")
+    sign: Any = inner.tokenizer.convert_tokens_to_ids("<image>")
     assert seen.tokens.count(sign) == expected["input_ids"][0].tolist().count(
         sign
     )  # the words "<image>" are no picture

@@ -16,6 +16,7 @@ from grokputer.domain.events import PolicyChanged
 from grokputer.domain.evidence.terms import canary_terms, trigger_terms
 from grokputer.domain.rules.routing import Route, Traffic, route
 from grokputer.domain.settings.recipe import Recipe
+from grokputer.domain.settings.running import RoleEndpoint
 from grokputer.domain.settings.setting import OPERATORS
 from grokputer.domain.settings.settings import (
     ALL_SETTINGS,
@@ -53,7 +54,8 @@ def test_setting_what_is_in_force_records_nothing() -> None:
         ("rating.window", "inf", "whole number"),
         ("canary.bake_s", "inf", "from 0 to"),
         ("model.endpoint", "https://me:secret@host/v1", "OPENAI_API_KEY"),
-        ("action.model.base", "other", "model.base"), ("rating.threshold", "", "must not be empty"),
+        ("action.model.revision", "main", "model.revision"), ("rating.threshold", "", "must not be empty"),
+        ("action.model.base", "other", "action.model.endpoint first"),
     ],
 )  # fmt: skip
 def test_a_value_out_of_range_is_refused_with_what_is_allowed(key: str, value: Any, word: str) -> None:
@@ -348,3 +350,26 @@ def test_a_key_that_was_unset_follows_the_value_for_all_from_then_on() -> None:
 def test_a_figure_out_of_its_range_that_an_earlier_program_took_can_be_unset() -> None:
     settings = given(Older, let_in("training.r", 9999))
     settings.when(unset("training.r")).then((PolicyChanged, {"old": 9999, "new": None, "is_unset": True}))
+
+
+def test_a_role_may_have_a_model_of_its_own_at_an_endpoint() -> None:
+    given(Settings, change("decomposition.model.endpoint", "https://api.x.ai/v1")).when(
+        change("decomposition.model.base", "grok-4")
+    ).then((PolicyChanged, {"key": "decomposition.model.base", "old": "embedded", "new": "grok-4"}))
+    policy = Policy({"decomposition.model.endpoint": "https://api.x.ai/v1", "decomposition.model.base": "grok-4"})
+    assert policy.role_model("decomposition") == RoleEndpoint("https://api.x.ai/v1", "grok-4")
+    assert policy.role_model("action") is None
+    assert (policy.model.base, policy.model.endpoint) == ("embedded", None)
+
+
+def test_where_all_models_are_at_an_endpoint_a_role_needs_only_a_name_of_its_own() -> None:
+    policy = Policy({"model.backend": "openai", "model.endpoint": "http://all/v1", "ocr.model.base": "vision"})
+    assert policy.role_model("ocr") == RoleEndpoint("http://all/v1", "vision")
+    assert policy.role_model("action") is None
+
+
+def test_the_endpoint_of_a_role_s_named_model_cannot_be_taken_away_before_the_name() -> None:
+    named = (change("ocr.model.endpoint", "http://there/v1"), change("ocr.model.base", "vision"))
+    given(Settings, *named).when(lambda settings: settings.unset("ocr.model.endpoint", "", SOMEONE)).then_refused(
+        "ocr.model.base names a model at an endpoint", "set ocr.model.endpoint first"
+    )

@@ -309,7 +309,7 @@ def test_an_unknown_name_is_refused_with_what_there_is_and_where_to_look(story: 
     with pytest.raises(NotFound, match=r"not a setting \(close to it: rating\.threshold\)"):
         why(story, "ratng.threshold")
     with pytest.raises(NotFound, match="is not an adapter"):
-        why(story, "action.model.base")
+        why(story, "action.model.revision")
 
 
 def test_a_beginning_of_several_ids_is_refused_with_the_candidates(story: Story) -> None:

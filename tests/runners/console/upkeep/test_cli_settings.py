@@ -99,7 +99,7 @@ def test_one_setting_is_shown_with_its_source_its_roles_its_former_key_and_its_h
         "    formerly: canary.give_up_s",
         "    history:  grokputer why canary.deadline_s",
     ]
-    assert "roles:    the same for all roles" in output("settings", "show", "model.base", db=log)
+    assert "roles:    the same for all roles" in output("settings", "show", "model.revision", db=log)
     assert output("settings", "show", "action.canary.deadline_s", db=log).startswith(
         "action.canary.deadline_s = 60 seconds"
     )
@@ -107,7 +107,7 @@ def test_one_setting_is_shown_with_its_source_its_roles_its_former_key_and_its_h
 
 def test_a_setting_that_does_not_exist_is_not_shown(log: Path) -> None:
     assert "is not a setting" in refused("settings", "show", "canary.weigth", db=log)
-    assert "set model.base" in refused("settings", "show", "action.model.base", db=log)
+    assert "set model.revision" in refused("settings", "show", "action.model.revision", db=log)
 
 
 def test_json_says_everything_that_is_declared(log: Path) -> None:
@@ -137,4 +137,4 @@ def test_the_shell_completes_the_keys_of_settings_and_of_one_role() -> None:
     assert complete("settings", "set", "canary.w") == ["canary.weight_percent", "canary.window"]
     assert complete("settings", "show", "ab.l") == ["ab.latency_ms"]
     of_role = complete("settings", "set", "ocr.")
-    assert "ocr.training.r" in of_role and "ocr.model.base" not in of_role
+    assert "ocr.training.r" in of_role and "ocr.model.revision" not in of_role
