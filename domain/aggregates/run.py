@@ -48,7 +48,8 @@ class TaskRun(Aggregate):
         self.imported: SessionImported | None = None
         """Set where another program made the run."""
         self.steps: list[StepTaken] = []
-        self.pictures: list[str] = []  # content keys
+        self.pictures: list[str] = []
+        """Content keys of the pictures and sounds that came with the task or stood in prompts, each once."""
         self.ended: TaskEnded | None = None
         self.judged: TaskJudged | None = None
         """The judgement of an answer whose success was unknown."""
@@ -378,12 +379,13 @@ class TaskRun(Aggregate):
         match event:
             case TaskStarted():
                 self.started = event
+                self.pictures = list(dict.fromkeys(event.inputs))
             case SessionImported():
                 self.imported = event
             case StepTaken():
                 self.steps.append(event)
             case PicturesKept():
-                self.pictures += event.pictures
+                self.pictures += [key for key in event.pictures if key not in self.pictures]
             case TaskSucceeded() | TaskFailed() | TaskAnswered():
                 self.ended = event
             case TaskJudged():
