@@ -151,7 +151,8 @@ def run_task(
     for a role or moment that is not there, ``NotPossible``, ``UnknownTask``, ``UnknownAdapter``,
     ``EnvironmentUnavailable`` and ``ModelError``.
     """
-    from ..agent.runner import Task, TaskRunner, is_planned
+    from ..agent.beginning import makes_plan
+    from ..agent.runner import Task, TaskRunner
 
     require_role(request.role)
     state, ended = end_lost_runs(ledger)
@@ -178,7 +179,7 @@ def run_task(
     earlier = _remember(ledger, request, plan.environment, environment, services.state)
     task = Task(plan.environment, plan.task, plan.seed, request.role, request.session, earlier)
     pinned = plan.pinned
-    if pinned is not None and pinned.role == PLANS.get(task.role) and not is_planned(task, environment, state.policy):
+    if pinned is not None and pinned.role == PLANS.get(task.role) and not makes_plan(task, environment, state.policy):
         pinned = replace(pinned, role=task.role)
     run = runner.run(task, environment, services.state, pinned=pinned)
     process_new_events(ledger)
@@ -269,5 +270,5 @@ def outcome_of(log: Log, run: TaskRun) -> RunOutcome:
         completion_tokens=completion_tokens,
         stars=run.ratings[-1].stars if run.ratings else None,
         fault=run.ratings[-1].fault if run.ratings else None,
-        corrected_by=CorrectionSource(run.corrections[-1].source) if run.corrections else None,
+        corrected_by=next((CorrectionSource(each.source) for each in reversed(run.corrections) if each.steps), None),
     )

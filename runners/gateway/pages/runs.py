@@ -91,6 +91,7 @@ def describe_run(log: Log, story: Story) -> dict[str, Any]:
         "keeps_texts": bool(started.task),
         "is_question": started.is_question,
         "can_be_tried": started.is_repeatable,
+        "reads": any(step.kind == StepKind.READ for step in run.steps),
         "has_plan": any(step.kind == StepKind.PLAN for step in run.steps),
         "environment": started.environment,
         "role": started.role,

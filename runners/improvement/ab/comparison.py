@@ -30,7 +30,8 @@ from ....domain.vocabulary import Arm as RunArm
 from ....projections.state.ratings import BASE
 from ...agent.attempts import ATTEMPTS
 from ...agent.batch import RunSpec, run_batch
-from ...agent.runner import Task, TaskRunner, is_planned
+from ...agent.beginning import makes_plan
+from ...agent.runner import Task, TaskRunner
 from ...feedback.reviewer import REVIEWER, review
 from ...wiring.services import require_adapter
 from .results import SYSTEM_FAULTS, count_played, find_pair, load_result, next_run, session_of
@@ -172,7 +173,7 @@ class _Bench:
         design = self.design
         adapter = design.a if arm == "a" else design.b
         task = Task(design.environment, place.task, place.seed, OWN_ROLE, session_of(design.id))
-        has_plan = is_planned(task, self.environment, self.services.state.policy)
+        has_plan = makes_plan(task, self.environment, self.services.state.policy)
         if design.role not in roles_in(OWN_ROLE, is_planned=has_plan):
             task = replace(task, role=design.role)
         specs = [RunSpec(task, id, Route(RunArm.PINNED, adapter, None, design.role))]
