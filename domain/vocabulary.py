@@ -70,6 +70,17 @@ class PlanMode(StrEnum):
     NEVER = "never"
 
 
+class Observe(StrEnum):
+    """How a run sees its pages: setting ``run.observe``."""
+
+    TREE = "tree"
+    """By the elements that the environment tells."""
+    OCR = "ocr"
+    """By reading their pictures."""
+    AUTO = "auto"
+    """By reading where the elements are missing."""
+
+
 class Finding(StrEnum):
     """What was found after a step."""
 

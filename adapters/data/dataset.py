@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ...domain.events import Event, ExamplesImported
+from ...domain.rules.attribution import READER
 from ...domain.settings.recipe import Recipe
 from . import training_runs as past_runs
 from .augmentation import rename
@@ -157,11 +158,16 @@ def _lessons(
 ) -> list[Example]:
     examples: list[Example] = []
     for run in runs:
-        if run.stars is None or run.stars < below_stars:
+        if run.stars is None or run.stars < below_stars or _teaches_reading(run):
             with learning_from(run):
                 examples += [] if detours.teaches(run) else corrected_examples(run, content, recipe)
                 examples += varied_examples(run, content)
     return examples
+
+
+def _teaches_reading(run: PastRun) -> bool:
+    """Whether the run's correction is of its readings. It is right whatever the stars of the run, which may have succeeded."""
+    return run.is_read and run.role == READER and run.correction is not None
 
 
 def _judged(

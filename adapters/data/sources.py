@@ -98,11 +98,16 @@ def replayed_examples(run: PastRun, content: Content) -> list[Example]:
 
 def _right_thoughts(run: PastRun) -> list[StepTaken]:
     """The role's steps in this good run that did not act, and are known to be right: its newest plan, which led to the end;
-    readings that agree with the tree; and checks that found their goal reached."""
+    a model's readings that agree with the tree; and checks that found their goal reached."""
     plans = [step for step in run.steps if step.kind == StepKind.PLAN and step.found != Finding.UNREADABLE]
-    reads = [step for step in run.steps if step.kind == StepKind.READ and not step.found]
+    reads = [step for step in run.steps if step.kind == StepKind.READ and not step.found and _was_asked(step)]
     checks = [step for step in run.steps if step.kind == StepKind.CHECK and step.found == Finding.REACHED]
     return sorted([*plans[-1:], *reads, *checks], key=lambda step: step.step)
+
+
+def _was_asked(reading: StepTaken) -> bool:
+    """Whether a model made the lines, and not the program: those of the program are nothing to learn."""
+    return reading.prompt_tokens is not None or bool(reading.model_ms)
 
 
 def _row(step: StepTaken, answered: StepTaken, content: Content) -> dict[str, Any] | None:

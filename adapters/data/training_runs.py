@@ -21,7 +21,9 @@ from ...domain.events import (
     TaskSucceeded,
     TrainingRequested,
 )
+from ...domain.rules.attribution import READER
 from ...domain.rules.coordination import recorded_bounds
+from ...domain.rules.observing import recorded_observe
 from ...domain.vocabulary import Finding, StepKind
 
 _FACTS = (
@@ -66,8 +68,19 @@ class PastRun:
 
     @property
     def correction(self) -> TaskCorrected | None:
-        """The correction that counts: the most trusted, among equals the latest; None without one."""
-        return min(reversed(self.corrections), key=lambda correction: TRUSTED.index(correction.source), default=None)
+        """The correction that counts for the role: the most trusted, among equals the latest; None without one.
+
+        A correction of readings, which has no act, counts for the reading role alone, and the others do not count for it.
+        """
+        counted = self.corrections
+        if self.is_read:
+            counted = [each for each in counted if (each.steps == 0) == (self.role == READER)]
+        return min(reversed(counted), key=lambda correction: TRUSTED.index(correction.source), default=None)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the run may read its screen."""
+        return recorded_observe(self.started.policy) is not None
 
     @property
     def fault(self) -> str | None:
@@ -134,8 +147,10 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
                 run.ended = event
             case TaskRated():
                 run.stars, run.rating = event.stars, event
-            case TaskCorrected() if event.is_verified or not run.started.is_verified:
-                # Where the environment can verify a correction, an unverified one may be wrong.
+            case TaskCorrected() if (
+                event.is_verified or not run.started.is_verified or (run.is_read and not event.steps)
+            ):
+                # Where the environment can verify a correction, an unverified one may be wrong. A reading is not carried out.
                 run.corrections.append(event)
             case CorrectionWithdrawn():
                 run.corrections = [

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from .line import MOST_TEXT, write
-from .messages import Box, Message
+from .messages import Box, Message, Page
 from .words import Layout, Word, order_words, surround
 
 _SHOWN = (
@@ -36,7 +36,10 @@ MOST_LINES = 200
 LONGEST_VALUE = 500
 """Characters of a value that are kept; chosen."""
 
-_ANSWERED = re.compile(r"(?P<kind>[a-z][a-z0-9.#-]{0,40})(?P<on>\*?)(?:=(?P<value>[^:]*))?(?::(?P<text>.*))?\[\d+\]")
+_LAST_NUMBER = re.compile(r"\[\d+\]$")
+_ANSWERED = re.compile(
+    r"(?P<kind>[a-z][a-z0-9.#-]{0,40}(?: disabled)?)(?P<on>\*?)(?:=(?P<value>[^:]*))?(?::(?P<text>.*))?\[\d+\]"
+)
 
 
 def write_lines_prompt(task: str, words: Iterable[Word]) -> list[Message]:
@@ -78,6 +81,18 @@ def read_lines(answer: str, words: Iterable[Word]) -> Layout | None:
         boxes.append(surround([word.box for word in used]) if used else None)
         scores.append(min((word.score for word in used), default=0.0))
     return Layout(tuple(lines), tuple(boxes), tuple(scores))
+
+
+def tree_lines(page: Page) -> tuple[str, ...]:
+    """The page's lines that lie on its picture, numbered from 1: what a reading of the picture should say."""
+    shown = [line for line, box in zip(page.lines, page.boxes, strict=False) if box is not None]
+    return number_lines(shown)
+
+
+def number_lines(lines: Iterable[str]) -> tuple[str, ...]:
+    """The lines that are not empty, numbered from 1 in place of the numbers that they have."""
+    bare = [_LAST_NUMBER.sub("", line.strip()) for line in lines if line.strip()]
+    return tuple(f"{line}[{number}]" for number, line in enumerate(bare, 1))
 
 
 def read_value(answer: str) -> str:
@@ -134,7 +149,7 @@ def _take(texts: Sequence[str], left: list[Word]) -> list[Word]:
 
 def _compared(line: str, by_text: bool) -> str:
     """The line without its number, with one space between words; ``by_text`` also without its kind."""
-    bare = " ".join(re.sub(r"\[\d+\]$", "", line.strip()).split())
+    bare = " ".join(_LAST_NUMBER.sub("", line.strip()).split())
     if not by_text:
         return bare
     value, _, text = re.sub(r"^[^=:*]+\*?=?", "", bare).partition(":")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ..errors import UnknownTask
+from ..errors import NotPossible, UnknownTask
 from ..events import Capability
-from ..page.messages import Page
+from ..page.messages import Box, Page
+from ..page.words import Word
 
 Script = Callable[[Page, Sequence[str]], str]
 """A scripted policy: from the page and the actions so far to the next action. Raises ``ValueError`` on a page that it cannot
@@ -69,6 +70,21 @@ class Environment(Protocol):
     def demonstrate(self, task: str) -> Script:
         """The scripted demonstration of the task. Raises ``UnknownTask`` where there is none."""
         raise UnknownTask(f"there is no demonstration of {task!r}")
+
+    def is_readable(self) -> bool:
+        """Whether its pages have pictures that can be read and acted on; then it has ``words`` and ``see``."""
+        return False
+
+    def words(self) -> Sequence[Word]:
+        """The words on the picture of the present page. Raises ``NotPossible`` where pages cannot be read."""
+        raise NotPossible("the pages of this environment cannot be read")
+
+    def see(self, lines: Sequence[str], boxes: Sequence[Box | None]) -> Page:
+        """The present page with these lines, which were read at these places on its picture: the next action names them.
+
+        Raises ``NotPossible`` where pages cannot be read.
+        """
+        raise NotPossible("the pages of this environment cannot be read")
 
     def is_long(self, task: str) -> bool:
         """Whether the task has parts, so that its runs begin with a plan unless a setting says otherwise."""

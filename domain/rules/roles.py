@@ -4,7 +4,8 @@ A run has its own role, which begins it. Role ``recovery`` makes the next step w
 or repeated an earlier step without any change on the page, until a step succeeds again. A single step without a visible
 change is no sign of being stuck: a right action may have no visible effect.
 
-In a run that plans, role ``decomposition`` makes the plans and role ``recovery`` the checks; see ``coordination.py``.
+In a run that plans, role ``decomposition`` makes the plans and role ``recovery`` the checks; see ``coordination.py``. In a run
+that reads its screen, role ``ocr`` makes the readings; see ``observing.py``.
 
 A good rating counts for every role that made a step. A bad one counts against the role of the step that went wrong;
 where that is unknown, against none.
@@ -26,13 +27,16 @@ RECOVERS = {"action": "recovery"}
 PLANS = {"action": "decomposition"}
 """The role that makes the plans, by the role that carries them out."""
 
+READS = {"action": "ocr"}
+"""The role that reads the screen, by the role that acts on what was read."""
+
 GOOD_STARS = 4
 """A rating of at least this many stars finds no fault; chosen: the default under which runs are learnt from."""
 
 
-def roles_in(role: str, *, is_planned: bool = False) -> tuple[str, ...]:
+def roles_in(role: str, *, is_planned: bool = False, is_read: bool = False) -> tuple[str, ...]:
     """The roles that may make a step in a run of this role, its own first."""
-    others = [RECOVERS.get(role), PLANS.get(role) if is_planned else None]
+    others = [RECOVERS.get(role), PLANS.get(role) if is_planned else None, READS.get(role) if is_read else None]
     return (role, *(other for other in others if other is not None))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..vocabulary import Backend, PlanMode, Screenshots
+from ..vocabulary import Backend, Observe, PlanMode, Screenshots
 from .forms import (
     BACKEND,
     CHAT_TEMPLATE,
@@ -71,6 +71,13 @@ class RunSettings(Group):
         unit="checks",
         low=0,
         high=1000,
+    )
+    observe: str = setting(
+        Observe.TREE.value,
+        "How a run of role action sees a screen. 'tree': by the elements that its programs tell. 'ocr': by the words on its "
+        "picture, which role ocr makes lines of. 'auto': by reading where a window tells no elements. Reading needs the extra "
+        "'read', and an environment with screens.",
+        choices=tuple(Observe),
     )
     memory: int = setting(
         20,

@@ -105,6 +105,7 @@ def _play_round(runner: TaskRunner, playing: Sequence[_Playing]) -> None:
     asking: list[tuple[_Playing, Request, int]] = []
     for member in playing:
         try:
+            runner.read_alone(member.active, member.episode)  # what no model is asked for needs no round
             asking.append((member, *runner.request(member.active, member.episode)))
         except GrokputerError as error:
             member.fault = error

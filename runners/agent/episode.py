@@ -16,9 +16,10 @@ from ...domain.page.plan import plan_of_one
 from ...domain.page.prompt import ask_for_check, ask_for_plan, observe
 from ...domain.ports import NO_MEDIA, Environment, Model, PlannedScript, Script, Teacher, complete
 from ...domain.rules.coordination import Coordinator, PlanBounds
-from ...domain.rules.roles import PLANS, RECOVERS, changed_nothing, role_of_next_step
+from ...domain.rules.roles import PLANS, READS, RECOVERS, changed_nothing, role_of_next_step
 from ...domain.vocabulary import Finding, StepKind
 from .preface import Preface
+from .sight import Sight
 
 UNSEEN = "the goal is not reached: the page does not show it"
 REFUSED = "a check found that the goal is not reached"
@@ -42,6 +43,8 @@ class Step:
     """The goal of the plan that the step served, from 1; 0 without one."""
     found: Finding | None = None
     """What was found after the step."""
+    confidence: float | None = None
+    """The lowest score of the read words that the step used; None where it used none."""
 
     @property
     def answer(self) -> str:
@@ -52,7 +55,7 @@ class Step:
 class Episode:
     """An episode in progress: it knows whose turn it is and the next prompt, and carries out answers.
 
-    With ``bounds`` it plans; see ``Coordinator``.
+    With ``bounds`` it plans; see ``Coordinator``. With ``sight`` it reads its pages.
     """
 
     def __init__(
@@ -63,18 +66,19 @@ class Episode:
         role: str = "action",
         preface: Preface = MappingProxyType({}),
         bounds: PlanBounds | None = None,
+        sight: Sight | None = None,
         inputs: Mapping[str, str] = NO_MEDIA,
     ) -> None:
         self.environment = environment
-        self.page = page
+        self.sight = sight
+        self.page = page if sight is None else sight.look(environment, page)
         self.max_steps = max_steps
         self.role = role
         self.preface = preface
         self.inputs = inputs
         """The pictures and sounds that came with the task, as ``data:`` URLs by their content keys."""
         self.coordinator = Coordinator(bounds)
-        self.turn = role
-        """The role that makes the next step; where it does not plan, the episode's own role begins."""
+        self._turn = role
         self.history: list[str] = []
         """The acts so far."""
         self.taken = 0
@@ -92,8 +96,13 @@ class Episode:
 
     @property
     def kind(self) -> StepKind:
-        """What the next step does."""
-        return self.coordinator.kind
+        """What the next step does. A page is read before anything is planned, done or checked on it."""
+        return StepKind.READ if self.sight is not None and self.sight.is_waiting else self.coordinator.kind
+
+    @property
+    def turn(self) -> str:
+        """The role that makes the next step; where it neither reads nor plans, the episode's own role begins."""
+        return READS.get(self.role, self.role) if self.kind == StepKind.READ else self._turn
 
     @property
     def done_for_goal(self) -> Sequence[str]:
@@ -102,28 +111,42 @@ class Episode:
 
     def would_repeat(self, answer: str) -> bool:
         """Whether the same answer was already given on a page that looked like this one, for the same goal. A check may be
-        answered the same again."""
-        return self.kind != StepKind.CHECK and (self.page.lines, self.coordinator.goal, answer) in self._done
+        answered the same again, and a reading too."""
+        return (
+            self.kind not in (StepKind.CHECK, StepKind.READ)
+            and (self.page.lines, self.coordinator.goal, answer) in self._done
+        )
 
     def ask(self) -> list[Message]:
         """The messages that ask for the next step."""
         before, coordinator = self.preface.get(self.turn, ()), self.coordinator
         page = replace(self.page, inputs=self.inputs) if self.inputs else self.page
+        if self.kind == StepKind.READ:
+            assert self.sight is not None
+            return [*before, *self.sight.ask(page)]
         if self.kind == StepKind.PLAN:
             return ask_for_plan(page, coordinator.reached, before)
         if self.kind == StepKind.CHECK:
             return ask_for_check(page, self.done_for_goal, coordinator.now, before)
         return observe(page, self.done_for_goal, before, coordinator.now)
 
+    def answer_alone(self) -> Completion | None:
+        """The answer of a step for which no model is asked; None where one is."""
+        return None if self.sight is None else self.sight.answer_alone()
+
     def take(self, messages: list[Message], completion: Completion) -> Step:
-        """Take the answer to the messages: follow a plan, believe a check, or carry an act out."""
+        """Take the answer to the messages: read, follow a plan, believe a check, or carry an act out."""
+        if self.kind == StepKind.READ:
+            return self._read(messages, completion)
         before, made_by, kind, goal = self.page, self.turn, self.kind, self.coordinator.goal
+        is_act = kind == StepKind.ACT and self.sight is not None
+        confidence = self.sight.confidence(completion.text, before) if is_act and self.sight is not None else None
         self._done.add((before.lines, goal, completion.text))
-        self.turn, self.taken, took_ms = self.role, self.taken + 1, 0
+        self._turn, self.taken, took_ms = self.role, self.taken + 1, 0
         if kind == StepKind.ACT:
             began = time.perf_counter()
             found = self._act(completion.text)
-            took_ms = round((time.perf_counter() - began) * 1000)
+            took_ms = round((time.perf_counter() - began) * 1000) - self._reading_ms()
             after = self.page
         else:
             found = self._follow(kind, completion.text)
@@ -131,7 +154,22 @@ class Episode:
         if self.coordinator.goal != goal:
             self._since = len(self.history)
         self._pass_turn()
-        return Step(messages, completion, after, took_ms, before, made_by, kind, goal, found)
+        return Step(messages, completion, after, max(0, took_ms), before, made_by, kind, goal, found, confidence)
+
+    def _read(self, messages: list[Message], completion: Completion) -> Step:
+        """Take the answer over as the lines of the page; whose turn it is afterwards stays as it was."""
+        assert self.sight is not None
+        before, made_by, took_ms = self.page, self.turn, self._reading_ms()
+        self.page, found = self.sight.read(self.environment, messages, completion.text)
+        self.page = replace(self.page, error=before.error)
+        self.taken += 1
+        after, kind, goal = replace(self.page, error=""), StepKind.READ, self.coordinator.goal
+        confidence = self.sight.confidence(None, self.page)
+        return Step(messages, completion, after, took_ms, before, made_by, kind, goal, found, confidence)
+
+    def _reading_ms(self) -> int:
+        """How long the page was read, where the next step says so."""
+        return self.sight.took_ms if self.sight is not None and self.sight.is_waiting else 0
 
     def _act(self, answer: str) -> Finding | None:
         """Carry the act out; one that says that the goal is reached is decided on here, and not carried out."""
@@ -141,8 +179,9 @@ class Episode:
             found = coordinator.claim(before)
             self.page = replace(before, error=UNSEEN if found == Finding.NOT_REACHED else "")
             return found
-        self.page = self.environment.act(answer)
-        self.turn = role_of_next_step(self.role, before, self.page, is_known)
+        after = self.environment.act(answer)
+        self.page = after if self.sight is None else self.sight.look(self.environment, after)
+        self._turn = role_of_next_step(self.role, before, self.page, is_known)
         return coordinator.act(self.page, is_repeated=is_known and changed_nothing(before, self.page))
 
     def _follow(self, kind: StepKind, answer: str) -> Finding | None:
@@ -157,10 +196,10 @@ class Episode:
 
     def _pass_turn(self) -> None:
         """Let the role make the next step that plans, checks or recovers."""
-        if self.kind == StepKind.PLAN:
-            self.turn = PLANS.get(self.role, self.role)
-        elif self.kind == StepKind.CHECK or self.coordinator.recovers:
-            self.turn = RECOVERS.get(self.role, self.role)
+        if self.coordinator.kind == StepKind.PLAN:
+            self._turn = PLANS.get(self.role, self.role)
+        elif self.coordinator.kind == StepKind.CHECK or self.coordinator.recovers:
+            self._turn = RECOVERS.get(self.role, self.role)
 
 
 Actor = Callable[[Episode, Sequence[Message]], Completion]
@@ -175,10 +214,11 @@ def play(
     role: str = "action",
     preface: Preface = MappingProxyType({}),
     bounds: PlanBounds | None = None,
+    sight: Sight | None = None,
     inputs: Mapping[str, str] = NO_MEDIA,
 ) -> Iterator[Step]:
     """Play from the page on until the task is done or the steps are used up."""
-    episode = Episode(environment, page, max_steps, role, preface, bounds, inputs)
+    episode = Episode(environment, page, max_steps, role, preface, bounds, sight, inputs)
     while not episode.is_over:
         messages = episode.ask()
         yield episode.take(messages, actor(episode, messages))

@@ -19,6 +19,7 @@ from ...domain.events.base import KEY
 from ...domain.page.media import add_marks, without_marks
 from ...domain.page.messages import Message
 from ...domain.rules.coordination import recorded_bounds
+from ...domain.rules.observing import recorded_observe
 from ...domain.rules.roles import roles_in
 from ...domain.settings.running import INSTRUCTIONS
 from .inputs import read_inputs, shown_to
@@ -71,7 +72,9 @@ def recorded_preface(log: Log, run: TaskRun) -> Preface:
 
 def roles_of(started: TaskStarted) -> tuple[str, ...]:
     """The roles that may make a step in the run, its own first."""
-    return roles_in(started.role, is_planned=recorded_bounds(started.policy) is not None)
+    settings = started.policy
+    is_read = recorded_observe(settings) is not None
+    return roles_in(started.role, is_planned=recorded_bounds(settings) is not None, is_read=is_read)
 
 
 def earlier_turns(

@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID, uuid4
 
 from ...domain.aggregates.base import Context
@@ -19,25 +18,27 @@ from ...domain.events import Assignment, Capability, TaskStarted
 from ...domain.page.messages import Completion, Message, Page, Request
 from ...domain.page.tools import read_stored, show_answer
 from ...domain.ports import Environment, Model, RoleModel, takes_of
-from ...domain.rules.coordination import PLAN_SETTINGS, makes_plans, recorded_bounds
-from ...domain.rules.roles import PLANS, roles_in
-from ...domain.rules.routing import Route, route
-from ...domain.settings.running import INSTRUCTIONS
+from ...domain.rules.coordination import PLAN_SETTINGS, recorded_bounds
+from ...domain.rules.observing import OBSERVE, recorded_observe
+from ...domain.rules.roles import READS
+from ...domain.rules.routing import Route
 from ...domain.settings.settings import Policy
 from ...domain.text import as_text
-from ...domain.vocabulary import Arm, FailureReason, Screenshots
+from ...domain.vocabulary import Arm, CorrectionSource, FailureReason, Screenshots, StepKind
 from ...projections.state.state import State
 from ..store.ledger import Ledger
 from .abandoned import end_lost, playing
+from .beginning import makes_plan, reads_pages, recorded_settings, routes_of
 from .episode import Episode, Step, is_success
 from .inputs import media_in, read_inputs, shown_to
 from .preface import Preface, make_preface
 from .sampling import Asked, answer_by_role
 from .screens import record_screen
+from .sight import Sight, row_of_reading
 from .stopwatch import Stopwatch
 
-RECORDED_SETTINGS = ("run.max_steps", "run.max_tokens", "run.temperature", "run.max_resamples")
-"""The settings that affect a run, recorded with its start."""
+LONGEST_READING = 1024
+"""Tokens that a reading may have, where ``run.max_tokens`` allows fewer; chosen: the lines of a full window have 700."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,16 @@ class ActiveRun:
         started = self.run.started
         assert started is not None
         bounds, role = recorded_bounds(started.policy), self.task.role
-        return Episode(environment, page, self.max_steps, role, self.preface, bounds, self.inputs)
+        return Episode(environment, page, self.max_steps, role, self.preface, bounds, self._sight(), self.inputs)
+
+    def _sight(self) -> Sight | None:
+        """How the run reads; None where it does not. A model is asked where the reading role has an adapter or a model."""
+        assert self.run.started is not None
+        mode = recorded_observe(self.run.started.policy)
+        if mode is None:
+            return None
+        role = READS[self.task.role]
+        return Sight(mode, is_asked=role in self.alone or self.routes[role].adapter is not None)
 
     @property
     def max_steps(self) -> int:
@@ -161,9 +171,11 @@ class TaskRunner:
         fault: GrokputerError | None = None
         try:
             while not episode.is_over:
-                request, resamples = self.request(active, episode)
-                step = episode.take(list(request.messages), self._answer(episode, request, resamples))
-                self.record_step(active, step)
+                step = self.read_alone(active, episode)
+                if step is None:
+                    request, resamples = self.request(active, episode)
+                    step = episode.take(list(request.messages), self._answer(episode, request, resamples))
+                    self.record_step(active, step)
                 self.ledger.store(active.run)
                 self.on_step(episode.taken, step)
         except LogError:
@@ -206,10 +218,12 @@ class TaskRunner:
 
         Raises ``NotPossible`` where the instructions of a role were erased.
         """
-        capabilities, is_planned = environment.capabilities, _is_planned(task, environment, state.policy)
-        routes, alone = self._leave_unserved(_routes(task, state, pinned, id, is_planned=is_planned))
-        run, own, recorded = TaskRun(id), routes[task.role], _recorded(task.role, routes, state, alone)
+        capabilities, is_planned = environment.capabilities, makes_plan(task, environment, state.policy)
+        is_read = reads_pages(task, environment, state.policy)
+        routes, alone = self._leave_unserved(routes_of(task, state, pinned, id, is_planned=is_planned, is_read=is_read))
+        run, own, recorded = TaskRun(id), routes[task.role], recorded_settings(task.role, routes, state, alone)
         recorded |= {key: state.policy.get(key, task.role) for key in (PLAN_SETTINGS if is_planned else ())}
+        recorded |= {OBSERVE: state.policy.run(task.role).observe} if is_read else {}
         preface = make_preface(self.ledger.get_content, recorded, routes, task.earlier)
         others: list[Assignment] = [
             {"role": role, "arm": chosen.arm, "adapter": chosen.adapter, "rollout": chosen.rollout}
@@ -246,6 +260,15 @@ class TaskRunner:
                     served[role] = Route(Arm.STABLE, None, None)
         return served, frozenset(alone)
 
+    def read_alone(self, active: ActiveRun, episode: Episode) -> Step | None:
+        """The next step, taken and recorded, where no model is asked for it; None where one is."""
+        answer = episode.answer_alone()
+        if answer is None:
+            return None
+        step = episode.take(episode.ask(), answer)
+        self.record_step(active, step)
+        return step
+
     def request(self, active: ActiveRun, episode: Episode) -> tuple[Request, int]:
         """The run's next request, with the turn's adapter loaded, and the number of allowed resamples.
 
@@ -256,8 +279,9 @@ class TaskRunner:
             with active.watch.paused():  # loading weights is not part of the run
                 self.prepare(params.adapter)
         seed = active.task.seed + len(episode.history)
-        tokens, temperature = params.max_tokens, params.temperature
-        request = Request(episode.ask(), params.adapter, tokens, temperature, seed, media=active.media)
+        is_read = episode.kind == StepKind.READ
+        longest = max(params.max_tokens, LONGEST_READING) if is_read else params.max_tokens
+        request = Request(episode.ask(), params.adapter, longest, params.temperature, seed, media=active.media)
         return request, params.max_resamples
 
     def record_step(self, active: ActiveRun, step: Step) -> None:
@@ -272,6 +296,7 @@ class TaskRunner:
             kind=step.kind,
             goal=step.goal,
             found=step.found or "",
+            confidence=step.confidence,
             model=None if own is None else own.label,
             model_ms=step.completion.duration_ms,
             environment_ms=step.environment_ms,
@@ -312,6 +337,20 @@ class TaskRunner:
                 context,
                 are_all_reached=episode.coordinator.are_all_reached,
             )
+        self._teach_readings(active, episode)
+
+    def _teach_readings(self, active: ActiveRun, episode: Episode) -> None:
+        """Record what the readings should have been, by the environment's own lines, as a correction for the reading role.
+
+        A pinned run teaches nothing, because it measures.
+        """
+        lessons = [] if episode.sight is None else episode.sight.lessons
+        run = active.run
+        if not lessons or any(route.arm == Arm.PINNED for route in active.routes.values()):
+            return
+        rows = [row_of_reading(lesson.messages, lesson.lines, READS[active.task.role]) for lesson in lessons]
+        key = self.ledger.put(json.dumps(rows, ensure_ascii=False), "the correction")
+        run.correct(CorrectionSource.REVIEWER, key, 0, True, self._context(run))
 
     def _context(self, run: TaskRun) -> Context:
         return self.ledger.context(self.actor, f"{run.id}/{run.version}")
@@ -319,46 +358,6 @@ class TaskRunner:
     def _keep(self, error: str, what: str) -> str:
         """The content key of what went wrong, because it may quote an answer, which people may erase; empty without one."""
         return self.ledger.put(as_text(error), what) if error else ""
-
-
-def _is_planned(task: Task, environment: Environment, policy: Policy) -> bool:
-    """Whether the run makes plans: its role has one that plans, the setting allows it, and the task is long."""
-    is_question = Capability.QUESTION in environment.capabilities
-    is_long = task.role in PLANS and not is_question and environment.is_long(task.task)
-    mode = policy.run(task.role).plan
-    return task.role in PLANS and makes_plans(mode, task.task, is_question=is_question, is_long=is_long)
-
-
-def _routes(task: Task, state: State, pinned: Route | None, id: UUID, *, is_planned: bool = False) -> dict[str, Route]:
-    """The route of each role in the run, its own first; beside a pinned role, the live adapters."""
-    roles = roles_in(task.role, is_planned=is_planned)
-    if pinned is None:
-        return {role: route(state.traffic(role), id.hex, task.session) for role in roles}
-    pins = {pinned.role or task.role: pinned}
-    return {role: pins.get(role) or Route(Arm.PINNED, state.traffic(role).stable, None) for role in roles}
-
-
-def _recorded(own: str, routes: Mapping[str, Route], state: State, alone: frozenset[str]) -> dict[str, Any]:
-    """The settings in force for the run, and, under its name, those of another role with its own adapter or model."""
-    recorded = {key: state.policy.get(key, own) for key in RECORDED_SETTINGS}
-    recorded["canary_weight_percent"] = state.traffic(own).weight_percent
-    for role, chosen in routes.items():
-        if role != own and (chosen.adapter is not None or role in alone):
-            recorded |= {f"{role}.{key}": state.policy.get(key, role) for key in RECORDED_SETTINGS[1:]}
-        if role != own and (chosen.adapter is not None or chosen.rollout is not None):
-            recorded[f"{role}.canary_weight_percent"] = state.traffic(role).weight_percent
-    return recorded | _recorded_instructions(own, routes, state.policy, alone)
-
-
-def _recorded_instructions(
-    own: str, routes: Mapping[str, Route], policy: Policy, alone: frozenset[str]
-) -> dict[str, str | None]:
-    """The content keys of the instructions in force, as ``make_preface`` reads them; empty where there are none."""
-    texts = {INSTRUCTIONS: policy.run(own).instructions}
-    for role, chosen in routes.items():
-        if role != own and (chosen.adapter is not None or role in alone):
-            texts[f"{role}.{INSTRUCTIONS}"] = policy.run(role).instructions
-    return texts if any(texts.values()) else {}
 
 
 def task_of(ledger: Ledger, started: TaskStarted) -> Task | None:

@@ -67,18 +67,35 @@ def _is_refused(act: Step, steps: Sequence[Step]) -> bool:
 def record_steps(
     ledger: Ledger, run: TaskRun, lessons: Sequence[CorrectedStep], source: str, is_verified: bool, actor: str
 ) -> TaskRun:
+    """Record the steps as the run's correction; see ``record_rows``."""
     rows = [lesson.to_json() for lesson in lessons]
     steps = sum(lesson.kind == StepKind.ACT and not lesson.is_instead for lesson in lessons)
-    # Keys are salted, so equal corrections are recognised by their text.
-    known = (
-        correction.correction
-        for correction in run.corrections
-        if _read(ledger.get_content(correction.correction)) == rows
-    )
-    key = next(known, None) or ledger.put(json.dumps(rows, ensure_ascii=False), "the correction")
+    return record_rows(ledger, run, rows, steps, source, is_verified=is_verified, actor=actor)
+
+
+def record_rows(
+    ledger: Ledger,
+    run: TaskRun,
+    rows: Sequence[dict[str, Any]],
+    steps: int,
+    source: str,
+    *,
+    is_verified: bool,
+    actor: str,
+) -> TaskRun:
+    """Record the stored form of steps, ``steps`` of which act, as the run's correction. Idempotent."""
+    rows = list(rows)
+    own = ledger.put(json.dumps(rows, ensure_ascii=False), "the correction")
     caused_by = run.ended.reference if run.ended is not None else None
     context = ledger.context(actor, caused_by)
-    return ledger.write(TaskRun, run.id, lambda run: run.correct(source, key, steps, is_verified, context))
+
+    def decide(run: TaskRun) -> None:
+        """On the run as it is now: the same correction may have come meanwhile. Keys are salted, so its text is compared."""
+        keys = (correction.correction for correction in run.corrections)
+        known = next((key for key in keys if _read(ledger.get_content(key)) == rows), own)
+        run.correct(source, known, steps, is_verified, context)
+
+    return ledger.write(TaskRun, run.id, decide)
 
 
 def _read(correction: str | None) -> Any:

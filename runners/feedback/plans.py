@@ -46,9 +46,10 @@ def correct_plan(
     recorded = recorded_bounds(run.started.policy)
     assert recorded is not None
     earlier = sum(taken.kind == StepKind.PLAN for taken in run.steps if taken.step < number)
+    first = 1 + sum(taken.kind != StepKind.READ for taken in run.steps if taken.step < number)
     bounds, reached, played = PlanBounds(earlier + 1, recorded.max_checks), 0, 0
     for then in tries:
-        answer = repeat_answers([write_plan(goals)], then, first=number)
+        answer = repeat_answers([write_plan(goals)], then, first=first)
         steps = try_again(ledger, run, environment, answer, number, bounds=bounds)
         if steps and is_success(steps[-1].page):
             return record_lessons(ledger, run, steps, "human", actor)

@@ -14,6 +14,7 @@ from ...domain.vocabulary import Finding, StepKind
 from ..agent.episode import Actor, Episode, Step, play, repeat_answers
 from ..agent.preface import recorded_preface
 from ..agent.runner import task_of
+from ..agent.sight import sight_again
 from ..store.ledger import Ledger
 
 
@@ -39,7 +40,8 @@ def try_again(
     preface, bounds = recorded_preface(ledger, run), bounds or recorded_bounds(run.started.policy)
     page = environment.reset(task.task, task.seed)
     most = sum(act.step < first for act in run.acts) + (longest_episode(run) if max_acts is None else max_acts)
-    steps = play(environment, page, repeat_answers(own, actor), most, task.role, preface, bounds, task.inputs)
+    sight = sight_again(run.started.policy)
+    steps = play(environment, page, repeat_answers(own, actor), most, task.role, preface, bounds, sight, task.inputs)
     return list(steps)[len(own) :]
 
 

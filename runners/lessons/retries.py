@@ -24,6 +24,7 @@ from ..agent.inputs import media_of
 from ..agent.preface import Preface, recorded_preface
 from ..agent.runner import Beside, task_of
 from ..agent.sampling import answer_by_role
+from ..agent.sight import Sight, sight_again
 from ..feedback.corrected_steps import record_lessons
 from ..feedback.trials import answers_before, longest_episode
 from ..store.ledger import Ledger
@@ -228,12 +229,16 @@ class _Retry:
         """Begin the task again, with the run's own steps before the one that went wrong."""
         assert self.asked is not None
         page = self.place.reset(self.asked.task, self.asked.seed)
-        most, role = self.own_acts + self.max_steps, self.asked.role
-        self.episode = Episode(self.place, page, most, role, self.preface, self.bounds, self.asked.inputs)
+        most, role, asked = self.own_acts + self.max_steps, self.asked.role, self.asked
+        self.episode = Episode(self.place, page, most, role, self.preface, self.bounds, self._sight(), asked.inputs)
         self._steps = []
         for answer in self.own:
             if not self.episode.is_over:
                 self._steps.append(self.episode.take(self.episode.ask(), Completion(answer, None, None, 0)))
+
+    def _sight(self) -> Sight | None:
+        assert self.run.started is not None
+        return sight_again(self.run.started.policy)
 
     @contextlib.contextmanager
     def _possibly_at_fault(self) -> Iterator[None]:

@@ -22,6 +22,7 @@ from ..agent.runner import TaskRunner
 from ..feedback.corrections import RETRY_TEMPERATURE, BadCorrection, correct_by_demonstration, correct_by_hand
 from ..feedback.plans import ATTEMPTS, correct_plan, find_plan
 from ..feedback.ratings import require_ended
+from ..feedback.readings import correct_reading, is_reading
 from ..feedback.trials import is_plan_step
 from ..improvement.process_manager import process_new_events
 from ..lessons.retries import RetryPolicy, correct_by_retries
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answer:
-    """The right answer to a task in words: for the only step, or for the named step."""
+    """The right answer to a task in words: for the only step, or for the named step. Or the lines of a step that reads."""
 
     text: str
     step: int | None = None
@@ -185,7 +186,7 @@ def _check_way(run: TaskRun, way: Way) -> None:
         check_length("".join([words, *(() if isinstance(way, Answer) else way.actions)]))
     if run.started.is_question and not isinstance(way, Answer):
         raise NotPossible(f"run {short_id(run.id.hex)} is a question; give the right answer", hint=Hint.GIVE_ANSWER)
-    if not run.started.is_question and isinstance(way, Answer):
+    if not run.started.is_question and isinstance(way, Answer) and not is_reading(run, way.step):
         raise NotPossible(
             f"run {short_id(run.id.hex)} is a task on a page; give the actions that do it", hint=Hint.GIVE_ACTIONS
         )
@@ -193,6 +194,8 @@ def _check_way(run: TaskRun, way: Way) -> None:
 
 def _carry_out(ledger: Ledger, run: TaskRun, way: Way, services: Services, actor: str) -> TaskRun | None:
     assert run.started is not None
+    if isinstance(way, Answer) and way.step is not None and is_reading(run, way.step):
+        return correct_reading(ledger, run, way.step, way.text, actor)
     is_recorded = RECORDED in run.started.policy
     place = None if is_recorded else services.environment(run.started.environment)
     if isinstance(way, Answer):

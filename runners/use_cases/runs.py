@@ -14,7 +14,7 @@ from ...domain.errors import NotPossible
 from ...domain.events import Capability, TaskAnswered, TaskFailed
 from ...domain.page.media import AUDIO, kind_of, kinds_of
 from ...domain.ports import require_taken, takes_of
-from ...domain.rules.roles import roles_in
+from ...domain.rules.roles import PLANS, roles_in
 from ...domain.rules.routing import Route
 from ...domain.vocabulary import Arm, CorrectionSource, FailureReason
 from ..agent.abandoned import end_abandoned
@@ -157,6 +157,7 @@ def run_task(
     for a role or moment that is not there, ``NotPossible``, ``UnknownTask``, ``UnknownAdapter``,
     ``EnvironmentUnavailable`` and ``ModelError``.
     """
+    from ..agent.beginning import makes_plan
     from ..agent.runner import Task, TaskRunner
 
     require_role(request.role)
@@ -188,7 +189,10 @@ def run_task(
         services.state = process_new_events(ledger, services.state)
     earlier = _remember(ledger, request, plan.environment, environment, services)
     task = Task(plan.environment, plan.task, plan.seed, request.role, request.session, earlier, inputs)
-    run = runner.run(task, environment, services.state, pinned=plan.pinned)
+    pinned = plan.pinned
+    if pinned is not None and pinned.role == PLANS.get(task.role) and not makes_plan(task, environment, state.policy):
+        pinned = replace(pinned, role=task.role)
+    run = runner.run(task, environment, services.state, pinned=pinned)
     process_new_events(ledger)
     return TaskResult(outcome_of(ledger, run), lost)
 
@@ -254,7 +258,7 @@ def _choose_route(ledger: Ledger, state: State, request: TaskRequest, then: int 
     if request.adapter == BASE:
         return state, Route(Arm.PINNED, None, None)
     own_role = require_adapter(request.adapter, state.registry.adapters).role
-    role = own_role if own_role in roles_in(request.role) else request.role
+    role = own_role if own_role in roles_in(request.role, is_planned=True) else request.role
     return state, Route(Arm.PINNED, request.adapter, None, role)
 
 
@@ -292,5 +296,5 @@ def outcome_of(log: Log, run: TaskRun) -> RunOutcome:
         completion_tokens=completion_tokens,
         stars=run.ratings[-1].stars if run.ratings else None,
         fault=run.ratings[-1].fault if run.ratings else None,
-        corrected_by=CorrectionSource(run.corrections[-1].source) if run.corrections else None,
+        corrected_by=next((CorrectionSource(each.source) for each in reversed(run.corrections) if each.steps), None),
     )

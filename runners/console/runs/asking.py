@@ -102,6 +102,8 @@ def ask_rating(ledger: Ledger, run: TaskRun, actor: str) -> Rating | None:
 
     Where several roles made steps, a low rating is followed by the question which step went wrong.
     """
+    from ...feedback.doubts import propose_issues
+    from ...store.states import load_state
     from ...use_cases.ratings import rate
 
     stars = _ask_stars()
@@ -109,7 +111,7 @@ def ask_rating(ledger: Ledger, run: TaskRun, actor: str) -> Rating | None:
         say("nothing was recorded")
         return None
     step = _ask_step(run) if stars < GOOD_STARS and len(run.roles) > 1 else None
-    issues = _ask(f"issues, comma separated ({', '.join(ISSUES)} or own words)").split(",")
+    issues = _ask_issues(propose_issues(ledger, run, load_state(ledger).policy))
     comment = _ask("comment")
     return rate(ledger, run.id, stars, actor=actor, issues=issues, comment=comment or None, step=step)
 
@@ -155,6 +157,15 @@ def _ask_stars() -> int | None:
             return check_stars(given)
         except BadRating as error:
             say(str(error))
+
+
+def _ask_issues(proposed: Sequence[str]) -> list[str]:
+    """The issues that the person names; Enter takes those that are proposed."""
+    question = f"issues, comma separated ({', '.join(ISSUES)} or own words)"
+    if not proposed:
+        return _ask(question).split(",")
+    given = _ask(f"{question}; Enter takes {', '.join(proposed)}, - none")
+    return list(proposed) if not given else [] if given == "-" else given.split(",")
 
 
 def _ask_step(run: TaskRun) -> int | None:

@@ -103,7 +103,12 @@ def _rate_session(
 
 def correct(
     run: RunPrefix,
-    answer: Annotated[str | None, typer.Option(help="The right answer to a question.")] = None,
+    answer: Annotated[
+        str | None,
+        typer.Option(
+            help="The right answer to a question. With --step: the right lines of a step that read the screen, one a line."
+        ),
+    ] = None,
     calls: Annotated[
         str | None,
         typer.Option(

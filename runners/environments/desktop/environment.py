@@ -14,10 +14,11 @@ from contextlib import suppress
 from ....domain.errors import EnvironmentUnavailable
 from ....domain.events import Capability
 from ....domain.page.messages import Page
-from ....domain.ports import Environment, Script
+from ....domain.ports import Script
 from .episode import Episode
 from .machine import Machine
 from .options import Options
+from .reading import ReadableDesktop
 from .tasks.families import OWN
 from .tasks.family import Families
 from .tasks.instance import Instance
@@ -32,7 +33,7 @@ KEPT = 4
 """Desktops without an episode that stay up for the next one; chosen."""
 
 
-class Desktop(Environment):
+class Desktop(ReadableDesktop):
     """The ``Environment`` of desktops. A private screen starts with the first episode."""
 
     capabilities = frozenset({Capability.VERIFIES, Capability.SEEDS, Capability.DEMONSTRATIONS})
@@ -67,10 +68,8 @@ class Desktop(Environment):
 
     def act(self, action: str) -> Page:
         """Carry out one action; the page's ``error`` says why one that cannot be read or done changed nothing."""
-        if self._episode is None:
-            raise EnvironmentUnavailable("no episode is running; start one with reset(task, seed)")
         try:
-            return self._episode.act(action)
+            return self._playing().act(action)
         except EnvironmentUnavailable:
             self._give_up()
             raise

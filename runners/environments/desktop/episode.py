@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
 from ....domain.page.action import DESKTOP_VERBS, Action, parse_action
-from ....domain.page.messages import Page
-from .eye import View
+from ....domain.page.messages import Box, Page
+from .eye import View, see_words
 from .hands import WAIT_S, NotDone
 from .machine import Workplace
 from .page import draw_page
@@ -33,6 +34,12 @@ class Episode:
         self.view: View = machine.begin(made.files, made.programs)
         """What the page shows, with the elements that an action may name."""
         self.page = self._draw()
+
+    def see(self, lines: Sequence[str], boxes: Sequence[Box | None]) -> Page:
+        """The page with these lines, which were read at these places on its picture. The next action names them."""
+        self.view = see_words(self.view, lines, boxes)
+        self.page = replace(self.page, lines=tuple(lines), boxes=tuple(boxes))
+        return self.page
 
     def act(self, written: str) -> Page:
         """The page after the action. One that cannot be read or done presses and types nothing."""

@@ -17,6 +17,9 @@ MOST_LINES = 64
 OTHER_WINDOWS = 12
 """Windows beside the active one that have a line; chosen."""
 
+WORD = "text"
+"""The kind of what was read."""
+
 FRAME_PX = 40
 """How much larger a program may say that its window is, with its frame; chosen."""
 
@@ -39,6 +42,22 @@ class View:
     def active_window(self) -> Window | None:
         """The window that has the keyboard."""
         return next((window for window in self.windows if window.id == self.active), None)
+
+
+def see_words(view: View, texts: Sequence[str], boxes: Sequence[Box | None]) -> View:
+    """The view with texts that were read at these places on its picture, in place of the elements."""
+    area = view.area
+    elements = [
+        Element(
+            WORD,
+            text,
+            box=None if box is None else box._replace(x=box.x + area.x, y=box.y + area.y),
+            window=view.active,
+            is_word=True,
+        )
+        for text, box in zip(texts, boxes, strict=True)
+    ]
+    return replace(view, elements=tuple(elements))
 
 
 class Eye:

@@ -71,7 +71,9 @@ class Hands:
                 raise NotDone("the window did not come to the front")
 
     def _on_element(self, action: Action, element: Element, view: View) -> None:
-        if element.node is None:
+        if element.is_word:
+            self._on_word(action, element, view)
+        elif element.node is None:
             if action.verb not in ("CLICK", "SELECT"):
                 raise NotDone("a window can only be clicked, which brings it to the front")
             if element.window not in [window.id for window in self._display.windows()]:
@@ -85,6 +87,33 @@ class Hands:
             button, times = (3 if action.verb == "RIGHT" else 1), (2 if action.verb == "DOUBLE" else 1)
             x, y = self._point(element, view)
             self._devices.press(x, y, button=button, times=times)
+
+    def _on_word(self, action: Action, element: Element, view: View) -> None:
+        """Press where a text was read. What takes text cannot be known there: it is pressed, and what it has stays."""
+        x, y = self._point(element, view)
+        if action.verb != "TYPE":
+            button, times = (3 if action.verb == "RIGHT" else 1), (2 if action.verb == "DOUBLE" else 1)
+            self._devices.press(x, y, button=button, times=times)
+            return
+        self._devices.press(x, y)
+        self.settle(FIRST_S / 2)
+        self._check_keyboard(element, view)
+        self._devices.type(typed(action.text), self._wait)
+
+    def _place(self, element: Element, view: View) -> tuple[int, int]:
+        """The middle of a text that was read. Raises ``NotDone`` where the screen is not as it was then."""
+        if element.box is None:
+            raise NotDone("the text has no place on the screen; name a line that was read there")
+        windows = self._display.windows()
+        if self._display.active() != view.active:
+            raise NotDone("another window has come to the front")
+        if [(window.id, window.box) for window in windows] != [(window.id, window.box) for window in view.windows]:
+            raise NotDone("the windows are not where they were when the screen was read")
+        x, y = _middle(element.box, [view.area])
+        popups = {window.id for window in windows if window.is_popup}
+        if self._display.window_at(x, y) not in popups | {view.active}:
+            raise NotDone("the text is not in the window that is in front")
+        return x, y
 
     def _type(self, element: Element, view: View, text: str) -> None:
         if element.kind not in TYPED or element.node is None:
@@ -125,6 +154,8 @@ class Hands:
 
     def _point(self, element: Element, view: View) -> tuple[int, int]:
         """The middle of the element as it is now. Raises ``NotDone`` where a press there would not reach it."""
+        if element.is_word:
+            return self._place(element, view)
         if element.node is None:
             raise NotDone("a window can only be clicked, which brings it to the front")
         if element.box is None:

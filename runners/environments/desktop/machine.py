@@ -15,6 +15,7 @@ from ..sandbox.usage import over_folder
 from .eye import Eye, View
 from .hands import Hands
 from .options import OWN_INPUT, PYAUTOGUI, SIZE
+from .programs import is_installed
 from .screen.borrowed import BorrowedDevices
 from .screen.devices import Devices, OwnDevices
 from .screen.display import Display, settle
@@ -27,6 +28,10 @@ from .tree.reader import Reader
 
 SHOWN_S = 12.0
 """How long a program may take to show its window and to tell what is in it; chosen: ten times what it takes."""
+
+TREELESS_S = 3.0
+"""How long after its window a program may take to tell what is in it; after that it counts as one that tells nothing. Chosen:
+three times what programs take."""
 
 ENDED_S = 3.0
 """How long windows may take to go with their programs; chosen."""
@@ -64,16 +69,17 @@ class Workplace:
         raise NotImplementedError
 
     def start(self, program: Program) -> bool:
-        """Start the program and wait for its window; whether one came that tells what is in it."""
+        """Start the program and wait for its window, and for what it tells of it; whether a window came."""
         before = {window.id for window in self.display.windows()}
         self.spawn(program)
         until = time.monotonic() + SHOWN_S
-        is_shown = False
+        is_shown, shown_at = False, None
         while not is_shown and time.monotonic() < until:
             self.display.wait_for_change(0.05)
             if self.display.active() not in before | {0}:
-                view = self.eye.look()
-                is_shown = view.active not in before and len(view.elements) > 1 + len(before)
+                view, shown_at = self.eye.look(), shown_at or time.monotonic()
+                is_silent = time.monotonic() - shown_at > TREELESS_S
+                is_shown = view.active not in before and (len(view.elements) > 1 + len(before) or is_silent)
         settle(self.display, 0.08, 2.0, 0.05)
         return is_shown
 
@@ -121,7 +127,15 @@ class Machine(Workplace):
         return False
 
     def begin(self, files: Files, programs: Sequence[Program]) -> View:
-        """A fresh HOME with the files, and the programs open on it, one after the other."""
+        """A fresh HOME with the files, and the programs open on it, one after the other.
+
+        Raises ``EnvironmentUnavailable`` with what to install where a program is missing.
+        """
+        names = [program.arguments[0] for program in programs]
+        if missing := sorted({name for name in names if not is_installed(name)}):
+            raise EnvironmentUnavailable(
+                f"the task needs {', '.join(missing)}; run: apt-get install {' '.join(missing)}"
+            )
         self.clear()
         self.lay_out(files)
         for program in programs:

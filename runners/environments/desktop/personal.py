@@ -18,13 +18,14 @@ from .episode import Episode
 from .eye import View
 from .machine import Workplace
 from .options import Options
+from .reading import ReadableDesktop
 from .tasks.instance import Files, Instance, Made, Program
 
 KEPT = ("PATH", "HOME", "USER", "LANG", "XAUTHORITY", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
 """What programs get of this program's environment, beside the display: no key of a model is among it."""
 
 
-class PersonalDesktop(Environment):
+class PersonalDesktop(ReadableDesktop):
     """The ``Environment`` of a person's display. Any words are a task, and nothing checks whether it was done."""
 
     capabilities: frozenset[Capability] = frozenset()
@@ -44,9 +45,7 @@ class PersonalDesktop(Environment):
 
     def act(self, action: str) -> Page:
         """Carry out one action; the page's ``error`` says why one that cannot be read or done changed nothing."""
-        if self._episode is None:
-            raise EnvironmentUnavailable("no episode is running; start one with reset(task, seed)")
-        return self._episode.act(action)
+        return self._playing().act(action)
 
     def beside(self, seat: int) -> Environment:
         """Raises ``EnvironmentUnavailable``: a person has one mouse."""

@@ -16,7 +16,9 @@ from ....domain.vocabulary import Rule
 from ....projections.wording.sentences import count, short_id
 from ...explain.run_story import tell_run
 from ...feedback.corrections import parse_calls
+from ...feedback.doubts import propose_issues
 from ...feedback.rating_queue import Order, RatingQueue
+from ...feedback.readings import is_reading
 from ...store.claims import claim_first, holder_of, release
 from ...store.states import load_state
 from ...use_cases import corrections
@@ -71,6 +73,7 @@ def _form(visit: Visit, typed: str = "") -> View:
         "for_role": role or "",
         "waiting": _follow(visit).count(role),
         "own": own[-1] if own else None,
+        "proposed": list(propose_issues(log, story.run, load_state(log).policy)),
         "other_rater": None if holder in (None, name) else holder,
         "effect": _say_effect(visit, started.role),
         "typed": typed,
@@ -158,7 +161,7 @@ def _correct(visit: Visit, id: UUID) -> _Corrected:
     assert run.started is not None
     first = visit.form.number("step", 1, 10_000)
     way: corrections.Way
-    if run.started.is_question:
+    if run.started.is_question or is_reading(run, first):
         way = corrections.Answer(text, first, parse_calls(()))
     else:
         way = corrections.read_lines(run, text, first)

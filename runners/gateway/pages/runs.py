@@ -89,6 +89,7 @@ def describe_run(log: Log, story: Story) -> dict[str, Any]:
         "inputs": list_media(log, run, started.inputs),
         "is_question": started.is_question,
         "can_be_tried": started.is_repeatable,
+        "reads": any(step.kind == StepKind.READ for step in run.steps),
         "has_plan": any(step.kind == StepKind.PLAN for step in run.steps),
         "environment": started.environment,
         "role": started.role,

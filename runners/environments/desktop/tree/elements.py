@@ -96,6 +96,8 @@ class Element:
     """The closed list that an option belongs to."""
     number: int = 0
     """The number of an option in its list, from 0."""
+    is_word: bool = False
+    """Whether it was read on a picture: there is nothing of it but a place."""
 
 
 def elements_of(top: Node, window: int, area: Box) -> list[Element]:
