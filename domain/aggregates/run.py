@@ -48,8 +48,7 @@ class TaskRun(Aggregate):
         self.imported: SessionImported | None = None
         """Set where another program made the run."""
         self.steps: list[StepTaken] = []
-        self.pictures: list[str] = []
-        """Content keys of the pictures and sounds that came with the task or stood in prompts, each once."""
+        self.pictures: list[str] = []  # content keys of pictures and sounds, each once
         self.ended: TaskEnded | None = None
         self.judged: TaskJudged | None = None
         """The judgement of an answer whose success was unknown."""
@@ -378,8 +377,7 @@ class TaskRun(Aggregate):
     def _apply(self, event: Event) -> None:
         match event:
             case TaskStarted():
-                self.started = event
-                self.pictures = list(dict.fromkeys(event.inputs))
+                self.started, self.pictures = event, list(dict.fromkeys(event.inputs))
             case SessionImported():
                 self.imported = event
             case StepTaken():

@@ -21,9 +21,12 @@ ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 TARGETS = ("attention", "all-linear", "vision")
 """The words of ``target`` that stand for many layers."""
 
+_LAYER = r"[A-Za-z_]\w{0,63}"
+"""The name of a layer; one alone has an underscore or a digit, so that a mistyped word is none."""
+
 TARGET = Form(
-    re.compile(r"attention|all-linear|vision|[A-Za-z_]\w{0,63}( *, *[A-Za-z_]\w{0,63})*", re.ASCII),
-    "attention, all-linear, vision, or names of layers with commas between them, as in q_proj, v_proj",
+    re.compile(rf"{'|'.join(TARGETS)}|(?=\w*[_\d]){_LAYER}|{_LAYER}( *, *{_LAYER})+", re.ASCII),
+    "one of attention, all-linear, vision, or names of layers with commas between them, as in q_proj, v_proj",
 )
 
 ROLE_RANKS = {"ocr": 16, "action": 8, "decomposition": 16, "recovery": 12}

@@ -120,10 +120,10 @@ class Episode:
     def ask(self) -> list[Message]:
         """The messages that ask for the next step."""
         before, coordinator = self.preface.get(self.turn, ()), self.coordinator
+        page = replace(self.page, inputs=self.inputs) if self.inputs else self.page
         if self.kind == StepKind.READ:
             assert self.sight is not None
-            return [*before, *self.sight.ask(self.page)]
-        page = replace(self.page, inputs=self.inputs) if self.inputs else self.page
+            return [*before, *self.sight.ask(page)]
         if self.kind == StepKind.PLAN:
             return ask_for_plan(page, coordinator.reached, before)
         if self.kind == StepKind.CHECK:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,8 @@ from grokputer.domain.settings.recipe import Recipe
 
 RECIPE = Recipe(epochs=6, batch=8, accumulation=1, learning_rate=1e-2, quantization="none", checkpoint_steps=1000)
 TEXT = Example(({"role": "user", "content": "task"},), "button", "correction")
+HEADER = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+LARGE = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + HEADER + struct.pack(">I", zlib.crc32(HEADER)) + b"\0" * 40
 RED, BLUE = draw_square("red"), draw_square("blue")
 
 
@@ -138,7 +142,7 @@ def test_the_prompt_s_tokens_are_those_of_the_model_s_own_processor(vision_base:
     ("data", "words"),
     [
         (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "a picture cannot be read"),
-        (b"GIF89a" + b"\xff\xff\xff\xff" + b"\0" * 40, "a picture has more than 50 million pixels"),
+        (LARGE, "a picture has more than 50 million pixels"),
     ],
     ids=["damaged", "too large"],
 )
