@@ -41,6 +41,9 @@ FAMILIES = ("make-folder", "make-file", "delete-file", "back-up")
 """The parts: each takes one command, and the page shows what it changed."""
 
 ROLES = ("action", "decomposition", "recovery")
+SETTINGS = (("run.max_resamples", 0), ("run.max_steps", 8), ("run.max_tokens", 128), ("run.max_plans", 2))
+"""The same for both ways. A demonstration of three parts takes three acts, and its plan has about 90 tokens."""
+
 BELOW_STARS = 4
 FRESH = 10_000_000
 """Seeds from here on are only measured, never trained on."""
@@ -81,7 +84,7 @@ def main() -> None:
 def _measure_way(folder: Path, mode: str, arguments: argparse.Namespace) -> None:
     """Correct, train and measure in one way, and print its line."""
     ledger, families = Ledger.create(folder / "events.db"), arguments.families.split(",")
-    for key, value in (("run.plan", mode), ("run.max_resamples", 0), ("model.base", arguments.base)):
+    for key, value in (*SETTINGS, ("run.plan", mode), ("model.base", arguments.base)):
         change_setting(ledger, key, value, reason="the benchmark", actor="benchmark")
     with Services(ledger, process_new_events(ledger)) as services:
         before = _count(_runs(services, _tasks(arguments, FRESH, arguments.measured // 2, families), {}))

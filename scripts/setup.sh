@@ -49,7 +49,8 @@ if [ "$(uname)" = Linux ] && ! command -v bwrap >/dev/null; then
     install_packages bubblewrap
 fi
 # What docs/desktop.md names: the parts of a private desktop, and the programs that its tasks are about.
-if [ "$(uname)" = Linux ] && ! { command -v Xvfb && command -v openbox && command -v mousepad && command -v pcmanfm; } >/dev/null; then
+if [ "$(uname)" = Linux ] && ! { command -v Xvfb && command -v openbox && command -v mousepad && command -v pcmanfm &&
+    ls /usr/lib/*/gtk-2.0/modules/libatk-bridge.so; } >/dev/null 2>&1; then
     echo "setup: installing a desktop"
     install_packages xvfb openbox at-spi2-core libatk-adaptor dbus mousepad pcmanfm galculator zenity l3afpad lxappearance \
         featherpad adwaita-icon-theme fonts-dejavu-core

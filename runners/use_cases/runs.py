@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from random import randrange
 from typing import TYPE_CHECKING
@@ -151,6 +151,7 @@ def run_task(
     for a role or moment that is not there, ``NotPossible``, ``UnknownTask``, ``UnknownAdapter``,
     ``EnvironmentUnavailable`` and ``ModelError``.
     """
+    from ..agent.beginning import is_planned, reads_pages
     from ..agent.runner import Task, TaskRunner
 
     require_role(request.role)
@@ -177,7 +178,11 @@ def run_task(
         services.state = process_new_events(ledger, services.state)
     earlier = _remember(ledger, request, plan.environment, environment, services.state)
     task = Task(plan.environment, plan.task, plan.seed, request.role, request.session, earlier)
-    run = runner.run(task, environment, services.state, pinned=plan.pinned)
+    pinned = plan.pinned
+    has_plan, is_read = is_planned(task, environment, state.policy), reads_pages(task, environment, state.policy)
+    if pinned is not None and pinned.role not in roles_in(task.role, is_planned=has_plan, is_read=is_read):
+        pinned = replace(pinned, role=task.role)
+    run = runner.run(task, environment, services.state, pinned=pinned)
     process_new_events(ledger)
     return TaskResult(outcome_of(ledger, run), lost)
 
@@ -228,7 +233,7 @@ def _choose_route(ledger: Ledger, state: State, request: TaskRequest, then: int 
     if request.adapter == BASE:
         return state, Route(Arm.PINNED, None, None)
     own_role = require_adapter(request.adapter, state.registry.adapters).role
-    role = own_role if own_role in roles_in(request.role) else request.role
+    role = own_role if own_role in roles_in(request.role, is_planned=True, is_read=True) else request.role
     return state, Route(Arm.PINNED, request.adapter, None, role)
 
 

@@ -31,12 +31,13 @@ class Episode:
         """Begin the task. Raises ``EnvironmentUnavailable``."""
         self._machine, self._instance = machine, instance
         made = instance.made
-        self._view: View = machine.begin(made.files, made.programs)
+        self.view: View = machine.begin(made.files, made.programs)
+        """What the page shows, with the elements that an action may name."""
         self.page = self._draw()
 
     def see(self, lines: Sequence[str], boxes: Sequence[Box | None]) -> Page:
         """The page with these lines, which were read at these places on its picture. The next action names them."""
-        self._view = see_words(self._view, lines, boxes)
+        self.view = see_words(self.view, lines, boxes)
         self.page = replace(self.page, lines=tuple(lines), boxes=tuple(boxes))
         return self.page
 
@@ -61,7 +62,7 @@ class Episode:
             if action.verb == "RUN":
                 self._run(action.text)
             elif action.verb != "WAIT":
-                hands.do(action, self._view)
+                hands.do(action, self.view)
         except NotDone as refused:
             error = str(refused)
         hands.settle(WAIT_S) if action.verb == "WAIT" else hands.settle()
@@ -97,15 +98,15 @@ class Episode:
 
     def _look(self, error: str) -> None:
         """Look at the screen, and at whether the task is done."""
-        self._view = self._machine.eye.look()
+        self.view = self._machine.eye.look()
         over = self._machine.over_limit()
         goal = self._instance.made.goal
-        is_done = goal is not None and not over and goal(self._machine.moment(self._view))
+        is_done = goal is not None and not over and goal(self._machine.moment(self.view))
         if over:
             error = f"the episode ended at {over}"
         self.page = self._draw(is_done=is_done or bool(over), reward=float(is_done), error="" if is_done else error)
 
     def _draw(self, *, is_done: bool = False, reward: float = 0.0, error: str = "") -> Page:
-        picture = self._machine.take_picture(self._view.area)
+        picture = self._machine.take_picture(self.view.area)
         home = str(self._machine.home)
-        return draw_page(self._instance.request, self._view, home, picture, is_done=is_done, reward=reward, error=error)
+        return draw_page(self._instance.request, self.view, home, picture, is_done=is_done, reward=reward, error=error)

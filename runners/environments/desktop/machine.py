@@ -15,6 +15,7 @@ from ..sandbox.usage import over_folder
 from .eye import Eye, View
 from .hands import Hands
 from .options import OWN_INPUT, PYAUTOGUI, SIZE
+from .programs import is_installed
 from .screen.borrowed import BorrowedDevices
 from .screen.devices import Devices, OwnDevices
 from .screen.display import Display, settle
@@ -126,7 +127,15 @@ class Machine(Workplace):
         return False
 
     def begin(self, files: Files, programs: Sequence[Program]) -> View:
-        """A fresh HOME with the files, and the programs open on it, one after the other."""
+        """A fresh HOME with the files, and the programs open on it, one after the other.
+
+        Raises ``EnvironmentUnavailable`` with what to install where a program is missing.
+        """
+        names = [program.arguments[0] for program in programs]
+        if missing := sorted({name for name in names if not is_installed(name)}):
+            raise EnvironmentUnavailable(
+                f"the task needs {', '.join(missing)}; run: apt-get install {' '.join(missing)}"
+            )
         self.clear()
         self.lay_out(files)
         for program in programs:

@@ -9,6 +9,7 @@ from the design, so a killed comparison can be continued.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -29,6 +30,7 @@ from ....domain.vocabulary import Arm as RunArm
 from ....projections.state.ratings import BASE
 from ...agent.attempts import ATTEMPTS
 from ...agent.batch import RunSpec, run_batch
+from ...agent.beginning import is_planned, reads_pages
 from ...agent.runner import Task, TaskRunner
 from ...feedback.reviewer import REVIEWER, review
 from ...wiring.services import require_adapter
@@ -170,8 +172,11 @@ class _Bench:
         """One run alone: the model answers nothing else meanwhile, and the run is stored as a whole when it has ended."""
         design = self.design
         adapter = design.a if arm == "a" else design.b
-        role = OWN_ROLE if design.role in roles_in(OWN_ROLE) else design.role
-        task = Task(design.environment, place.task, place.seed, role, session_of(design.id))
+        task = Task(design.environment, place.task, place.seed, OWN_ROLE, session_of(design.id))
+        has_plan = is_planned(task, self.environment, self.services.state.policy)
+        is_read = reads_pages(task, self.environment, self.services.state.policy)
+        if design.role not in roles_in(OWN_ROLE, is_planned=has_plan, is_read=is_read):
+            task = replace(task, role=design.role)
         specs = [RunSpec(task, id, Route(RunArm.PINNED, adapter, None, design.role))]
         try:
             [run] = run_batch(self.runner, specs, self.environment, self.services.state, width=1)

@@ -128,7 +128,7 @@ def test_an_unreadable_plan_leaves_the_run_without_one_or_with_the_one_before() 
         ("never", "Open the mail. Answer it.", False, False),
     ],
 )  # fmt: skip
-def test_long_tasks_and_tasks_of_several_sentences_are_planned_unless_a_setting_says_otherwise(
+def test_long_tasks_and_those_of_several_sentences_are_planned_unless_a_setting_refuses(
     mode: str, words: str, is_long: bool, does: bool
 ) -> None:
     assert makes_plans(mode, words, is_question=False, is_long=is_long) is does

@@ -189,6 +189,7 @@ def test_every_figure_that_the_user_gave_is_a_setting_with_that_default() -> Non
         "ab.min_rating_gain": 0.3,
         "ab.min_success_gain_points": 10,
         "ab.latency_ms": 500,
+        "read.min_confidence": 0.85,
         "canary.weight_percent": 15,
         "canary.bake_s": 600,
         "canary.interval_s": 30,

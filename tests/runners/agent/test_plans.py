@@ -156,3 +156,14 @@ def test_the_settings_of_a_role_with_its_own_model_are_recorded_and_used(ledger:
     run = runner(ledger, Told(RIGHT[1:]), beside=own.get).run(TASK, Desk(), process_new_events(ledger))
     assert run.started is not None
     assert run.started.policy["decomposition.run.temperature"] == 0.7
+
+
+def test_an_adapter_of_role_decomposition_makes_the_plans_beside_the_live_ones(ledger: Ledger) -> None:
+    told = Told(RIGHT)
+    pinned = Route("pinned", "lora-v1", None, "decomposition")
+    run = runner(ledger, told).run(TASK, Desk(), process_new_events(ledger), pinned=pinned)
+    assert isinstance(run.ended, TaskSucceeded)
+    assert [adapter for _, adapter in told.asked] == ["lora-v1", None, None, None, None, None]
+    assert {it["role"]: it["adapter"] for it in run.ended.assignments} == {
+        "action": None, "decomposition": "lora-v1", "recovery": None,
+    }  # fmt: skip

@@ -273,7 +273,7 @@ def test_a_name_that_two_packages_offer_is_refused_with_both(site: Path) -> None
 
 def test_an_unknown_name_is_refused_with_the_names_that_exist() -> None:
     with pytest.raises(
-        EnvironmentUnavailable, match=r"'moon' is not an environment; there are browse, chat, desk, dreamer"
+        EnvironmentUnavailable, match=r"'moon' is not an environment; there are browse, chat, desk, desktop, dreamer"
     ):
         open_environment("moon")
 

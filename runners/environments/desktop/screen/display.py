@@ -70,6 +70,9 @@ class Display:
             self._probe = self.root.create_window(0, 0, 1, 1, 0, X.CopyFromParent, event_mask=X.PropertyChangeMask)
             self._has_probe = False
             self._seen = 0
+            self._over: list[int] = []
+            """The windows that are shown without a frame, the newest last."""
+            self._over = [*self._find_popups()]
             self._damage = None
             if self.connection.has_extension("DAMAGE"):
                 self.connection.damage_query_version()
@@ -114,17 +117,14 @@ class Display:
         self._tell(window, "_NET_CLOSE_WINDOW", [X.CurrentTime, 2, 0, 0, 0])
 
     def window_at(self, x: int, y: int) -> int:
-        """The popup or framed window that a press at the point would reach; 0 for the background."""
+        """Put the pointer there; the popup or framed window that a press would reach, 0 for the background."""
+        self.move(x, y)
         with self.watched():
-            for top in reversed(self.root.query_tree().children):
-                with suppress(XError, AttributeError):
-                    if top.get_attributes().map_state != X.IsViewable:
-                        continue
-                    box = top.get_geometry()
-                    edge = 2 * box.border_width
-                    if box.x <= x < box.x + box.width + edge and box.y <= y < box.y + box.height + edge:
-                        return self._client_below(top)
-            return 0
+            top = self.root.query_pointer().child
+            try:
+                return self._client_below(top) if top else 0
+            except (XError, AttributeError):  # gone meanwhile
+                return 0
 
     def move(self, x: int, y: int) -> None:
         """Put the pointer there."""
@@ -171,6 +171,10 @@ class Display:
                     is_answered = True
                 elif event.type not in PASSING:
                     self._seen += 1
+                if event.type == X.MapNotify and event.override:
+                    self._over.append(int(event.window.id))
+                elif event.type in (X.UnmapNotify, X.DestroyNotify):
+                    self._over = [id for id in self._over if id != event.window.id]
         return is_answered
 
     def _supported(self) -> list[int]:
@@ -200,14 +204,20 @@ class Display:
         return self._atoms[name]
 
     def _popups(self) -> Iterator[Window]:
-        for top in reversed(self.root.query_tree().children):
+        self._read_events()
+        for id in reversed(self._over):
+            window = self._describe(id, is_popup=True)
+            if window is not None and window.process and min(window.box.width, window.box.height) > 1:
+                yield window
+
+    def _find_popups(self) -> Iterator[int]:
+        """The windows that are shown without a frame when the connection begins, the lowest first."""
+        for top in self.root.query_tree().children:
             with suppress(XError, AttributeError):
                 attributes = top.get_attributes()
                 is_input = attributes.win_class == X.InputOnly
                 if attributes.override_redirect and attributes.map_state == X.IsViewable and not is_input:
-                    window = self._describe(top.id, is_popup=True)
-                    if window is not None and window.process and min(window.box.width, window.box.height) > 1:
-                        yield window
+                    yield int(top.id)
 
     def _describe(self, id: int, *, is_popup: bool) -> Window | None:
         window = self.connection.create_resource_object("window", id)

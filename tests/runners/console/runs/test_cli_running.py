@@ -130,3 +130,12 @@ def test_at_a_terminal_tables_and_trees_are_drawn_in_colour(log: Path) -> None:
     tree = at_a_terminal(["why", "lora-v1", "--db", str(log)], "")
     assert "└── " in tree
     assert "promoted" in tree
+
+
+def test_a_display_of_a_person_is_used_by_a_desktop_alone_and_after_a_question(asked: Path) -> None:
+    result = call("run", "Close the window", "--env", "desktop", "--display", ":0", db=asked)
+    assert result.exit_code == 1
+    assert "will see all windows of the display :0" in result.output
+    assert "stdin is not a terminal" in result.output
+    assert document("runs", db=asked) == []
+    assert call("run", "Close the window", "--env", "shell", "--display", ":0", db=asked).exit_code == 2

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 from PIL import Image
 
+from grokputer.domain.errors import EnvironmentUnavailable
 from grokputer.domain.page.action import DESKTOP_VERBS
 from grokputer.domain.page.line import read
 from grokputer.domain.page.messages import Page
@@ -155,3 +156,8 @@ def test_a_menu_is_open_over_its_window_until_an_item_is_pressed(begin: Begin) -
     assert not [line for line in page.lines if line.startswith("menu-item")]
     page = episode.act(run("galculator")(page))
     assert window_of(page) == "galculator" and any(line.startswith("window:") for line in page.lines)
+
+
+def test_a_task_whose_program_is_missing_says_what_to_install(begin: Begin) -> None:
+    with pytest.raises(EnvironmentUnavailable, match="apt-get install no-such-program"):
+        begin(Program(("no-such-program",)))

@@ -45,7 +45,7 @@ def processes_in(folder: Path) -> list[int]:
 def wait_until(is_so: Callable[[], bool], seconds: float = 15) -> bool:
     until = time.monotonic() + seconds
     while not is_so() and time.monotonic() < until:
-        os.sched_yield()
+        time.sleep(0.01)
     return is_so()
 
 
