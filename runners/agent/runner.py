@@ -279,9 +279,9 @@ class TaskRunner:
             with active.watch.paused():  # loading weights is not part of the run
                 self.prepare(params.adapter)
         seed = active.task.seed + len(episode.history)
-        is_read = episode.kind == StepKind.READ
+        is_read, temperature = episode.kind == StepKind.READ, params.temperature
         longest = max(params.max_tokens, LONGEST_READING) if is_read else params.max_tokens
-        request = Request(episode.ask(), params.adapter, longest, params.temperature, seed, media=active.media)
+        request = Request(episode.ask(), params.adapter, longest, temperature, seed, media=active.media)
         return request, params.max_resamples
 
     def record_step(self, active: ActiveRun, step: Step) -> None:

@@ -41,7 +41,8 @@ def try_again(
     page = environment.reset(task.task, task.seed)
     most = sum(act.step < first for act in run.acts) + (longest_episode(run) if max_acts is None else max_acts)
     sight = sight_again(run.started.policy)
-    steps = play(environment, page, repeat_answers(own, actor), most, task.role, preface, bounds, sight, task.inputs)
+    actor = repeat_answers(own, actor)
+    steps = play(environment, page, actor, most, task.role, preface, bounds, sight, task.inputs)
     return list(steps)[len(own) :]
 
 

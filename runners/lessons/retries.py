@@ -229,8 +229,8 @@ class _Retry:
         """Begin the task again, with the run's own steps before the one that went wrong."""
         assert self.asked is not None
         page = self.place.reset(self.asked.task, self.asked.seed)
-        most, role, asked = self.own_acts + self.max_steps, self.asked.role, self.asked
-        self.episode = Episode(self.place, page, most, role, self.preface, self.bounds, self._sight(), asked.inputs)
+        most, role, sight = self.own_acts + self.max_steps, self.asked.role, self._sight()
+        self.episode = Episode(self.place, page, most, role, self.preface, self.bounds, sight, self.asked.inputs)
         self._steps = []
         for answer in self.own:
             if not self.episode.is_over:

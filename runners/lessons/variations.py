@@ -118,7 +118,8 @@ def _other_seeds(ledger: Ledger, run: PastRun, environment: Environment, teacher
             break
         actor = ask_teacher(teacher, seed=seed, media=inputs)
         page = environment.reset(run.started.task, seed)
-        steps = list(play(environment, page, actor, max_steps, run.started.role, preface, bounds, inputs=inputs))
+        role = run.started.role
+        steps = list(play(environment, page, actor, max_steps, role, preface, bounds, inputs=inputs))
         if steps and is_success(steps[-1].page):
             successes += 1
             instance = _instance(run, seed)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ...domain.ports import Environment
     from ...projections.state.state import State
     from ..agent.episode import Step
+    from ..agent.runner import Task
     from ..store.ledger import Ledger
     from ..store.log import Log
     from ..wiring.services import Services
@@ -157,7 +158,6 @@ def run_task(
     for a role or moment that is not there, ``NotPossible``, ``UnknownTask``, ``UnknownAdapter``,
     ``EnvironmentUnavailable`` and ``ModelError``.
     """
-    from ..agent.beginning import makes_plan
     from ..agent.runner import Task, TaskRunner
 
     require_role(request.role)
@@ -189,12 +189,19 @@ def run_task(
         services.state = process_new_events(ledger, services.state)
     earlier = _remember(ledger, request, plan.environment, environment, services)
     task = Task(plan.environment, plan.task, plan.seed, request.role, request.session, earlier, inputs)
-    pinned = plan.pinned
-    if pinned is not None and pinned.role == PLANS.get(task.role) and not makes_plan(task, environment, state.policy):
-        pinned = replace(pinned, role=task.role)
-    run = runner.run(task, environment, services.state, pinned=pinned)
+    run = runner.run(task, environment, services.state, pinned=_pinned(plan, task, environment, state))
     process_new_events(ledger)
     return TaskResult(outcome_of(ledger, run), lost)
+
+
+def _pinned(plan: TaskPlan, task: Task, environment: Environment, state: State) -> Route | None:
+    """The route that the run is pinned to; an adapter that plans makes the steps of a run without plans."""
+    from ..agent.beginning import makes_plan
+
+    pinned = plan.pinned
+    if pinned is not None and pinned.role == PLANS.get(task.role) and not makes_plan(task, environment, state.policy):
+        return replace(pinned, role=task.role)
+    return pinned
 
 
 def check_request(ledger: Ledger, request: TaskRequest) -> None:
