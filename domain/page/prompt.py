@@ -6,7 +6,7 @@ prompts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from .action import BROWSER_VERBS, COMMAND_VERBS, DESKTOP_VERBS, VERBS
 from .media import add_marks, without_marks
@@ -118,6 +118,11 @@ def ask_for_plan(page: Page, reached: Sequence[Goal] = (), before: Sequence[Mess
 def ask_for_check(page: Page, history: Sequence[str], goal: str, before: Sequence[Message] = ()) -> list[Message]:
     """The messages that ask whether the goal is reached; ``history`` has the actions for it."""
     return _ask(_lines(page, history), f"now: {goal}\nreached: ", CHECK_INSTRUCTIONS, before)
+
+
+def unmarked(messages: Iterable[Message]) -> list[Message]:
+    """The messages, with texts from outside alone: nothing in them is the mark of a picture."""
+    return [{**message, "content": without_marks(message["content"])} for message in messages]
 
 
 def _lines(page: Page, history: Sequence[str]) -> list[str]:

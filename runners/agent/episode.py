@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from ...domain.page.messages import Completion, Message, Page, Request
 from ...domain.page.plan import plan_of_one
-from ...domain.page.prompt import ask_for_check, ask_for_plan, observe
+from ...domain.page.prompt import ask_for_check, ask_for_plan, observe, unmarked
 from ...domain.ports import NO_MEDIA, Environment, Model, PlannedScript, Script, Teacher, complete
 from ...domain.rules.coordination import Coordinator, PlanBounds
 from ...domain.rules.roles import PLANS, READS, RECOVERS, changed_nothing, role_of_next_step
@@ -123,7 +123,7 @@ class Episode:
         page = replace(self.page, inputs=self.inputs) if self.inputs else self.page
         if self.kind == StepKind.READ:
             assert self.sight is not None
-            return [*before, *self.sight.ask(page)]
+            return [*before, *unmarked(self.sight.ask(page))]
         if self.kind == StepKind.PLAN:
             return ask_for_plan(page, coordinator.reached, before)
         if self.kind == StepKind.CHECK:

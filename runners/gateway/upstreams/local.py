@@ -97,8 +97,12 @@ class LocalUpstream:
             return f"messages has a picture or sound that cannot be read: {error}"
         if not kinds:
             return ""
-        takes = await asyncio.to_thread(lambda: takes_of(self.model(None)))
-        return complain_of_untaken(kinds, takes, self._services.base_label)
+
+        def complain() -> str:
+            takes = takes_of(self.model(None))
+            return complain_of_untaken(kinds, takes, self._services.base_label)
+
+        return await asyncio.to_thread(complain)  # a model may have to be loaded, and its files be read for its name
 
     def model(self, adapter: str | None) -> Model:
         """The model, loaded, with the adapter. Called in a thread."""

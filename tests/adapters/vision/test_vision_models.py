@@ -29,8 +29,15 @@ from grokputer.domain.settings.recipe import Recipe
 
 RECIPE = Recipe(epochs=6, batch=8, accumulation=1, learning_rate=1e-2, quantization="none", checkpoint_steps=1000)
 TEXT = Example(({"role": "user", "content": "task"},), "button", "correction")
-HEADER = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-LARGE = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + HEADER + struct.pack(">I", zlib.crc32(HEADER)) + b"\0" * 40
+
+
+def chunk(kind: bytes, data: bytes = b"") -> bytes:
+    """A part of a PNG."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+SIZE = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+LARGE = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", SIZE) + chunk(b"IDAT") + chunk(b"IEND")
 RED, BLUE = draw_square("red"), draw_square("blue")
 
 
