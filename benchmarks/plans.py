@@ -94,6 +94,8 @@ def _measure_way(folder: Path, mode: str, arguments: argparse.Namespace) -> None
         for role in ROLES if mode == "always" else ROLES[:1]:
             count, adapter = _train(services, folder / role, role)
             examples += count
+            if adapter is None:  # nothing to learn: every goal of the plans shows on the page
+                continue
             server = services.model.adapters
             assert server is not None
             server.load(role, adapter)
@@ -128,12 +130,14 @@ def _count(runs: Iterator[TaskRun] | Sequence[TaskRun]) -> str:
     return f"{sum(ended)}/{len(ended)}"
 
 
-def _train(services: Services, folder: Path, role: str) -> tuple[int, Path]:
-    """The number of examples, and the folder of the role's adapter."""
+def _train(services: Services, folder: Path, role: str) -> tuple[int, Path | None]:
+    """The number of examples, and the folder of the role's adapter; None without an example."""
     ledger, policy = services.ledger, services.state.policy
     recipe = replace(resolve_recipe(policy, role), held_out_share=0.0, held_out_early=0.0)
     events = (recorded.event for recorded in ledger.read(1, None, TOPICS))
     dataset = build_dataset(events, ledger.get_content, role, BELOW_STARS, recipe)
+    if not dataset.examples:
+        return 0, None
     folder.mkdir()
     write_examples(folder / "dataset.jsonl", dataset.examples)
     result = train(
