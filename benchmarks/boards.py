@@ -23,7 +23,7 @@ Part = tuple[str, str]
 
 
 class Board(Environment):
-    """Tasks ``3`` to ``6``, named by the number of their parts. One is done when all that was asked for is, and nothing else."""
+    """Tasks ``3`` to ``6``, named by the number of their parts. One is done when all its parts are, and nothing else."""
 
     capabilities = frozenset({Capability.VERIFIES, Capability.SEEDS, Capability.DEMONSTRATIONS})
 
@@ -61,7 +61,7 @@ class Board(Environment):
 
     def demonstrate(self, task: str) -> Script:
         """The parts in their order."""
-        return lambda page, history: _act(page, _parts(page.task)[len(history)])
+        return lambda page, history: _next(page)
 
     def demonstrate_plan(self, task: str) -> PlannedScript:
         """A goal for each part."""
@@ -110,6 +110,15 @@ def _parts(task: str) -> list[Part]:
         verb, *rest = part.split()
         found.append((rest[0], "") if verb == "Press" else (rest[2], rest[0]))
     return found
+
+
+def _next(page: Page) -> str:
+    """The action for the first part that the page does not show as done."""
+    shown = [line.rpartition("[")[0] for line in page.lines]
+    left = [part for part in _parts(page.task) if _show(*part) not in shown]
+    if not left:
+        raise ValueError("all parts are done, and more")
+    return _act(page, left[0])
 
 
 def _act(page: Page, part: Part) -> str:
