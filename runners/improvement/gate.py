@@ -15,6 +15,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from uuid import UUID
 
+from ...adapters.data.media_files import keys_in_examples
 from ...domain.aggregates.adapter import Adapter
 from ...domain.aggregates.base import ACTOR, derive_id
 from ...domain.aggregates.run import LARGEST_SEED, TaskRun
@@ -22,7 +23,8 @@ from ...domain.aggregates.training import TrainingJob
 from ...domain.errors import DamagedWeights, EnvironmentUnavailable, ModelError
 from ...domain.events import TaskFailed, TaskSucceeded
 from ...domain.ports import ScoringModel
-from ...domain.rules.gate import HeldOutResult, Losses, Runs, judge_held_out
+from ...domain.rules.attribution import READER
+from ...domain.rules.gate import HeldOutResult, Lines, Losses, Runs, judge_held_out
 from ...domain.rules.routing import Route
 from ...domain.settings.settings import Policy
 from ...domain.verdict import Verdict
@@ -30,10 +32,12 @@ from ...domain.vocabulary import Arm, Decision, GateReason
 from ...projections.bench import is_lost
 from ..agent.attempts import find_run
 from ..agent.batch import RunSpec, run_batch
+from ..agent.inputs import read_media
 from ..agent.runner import Task, TaskRunner
 from ..store.ledger import Ledger
 from ..wiring.services import Services
 from .process_manager import process_new_events
+from .read_screens import ReadRow, read_screens
 from .trainings import rebuild_dataset
 
 if TYPE_CHECKING:
@@ -71,7 +75,7 @@ class ScoredRow(TypedDict):
     parent: float
 
 
-Row = PlayedRow | ScoredRow
+Row = PlayedRow | ScoredRow | ReadRow
 """What was measured on one instance."""
 
 Count = Callable[[int, int], None]
@@ -104,9 +108,12 @@ def judge(
     limit = policy.gate(role).runs
     chosen = add_fresh(list(choose(held_out, limit)), limit, id)
     bench = _Bench(ledger, services, name, on_count, say)
+    screens = [held for held in chosen if role == READER != held.role]  # those of runs that it read for another role
+    others = [held for held in chosen if held not in screens]
     rows: list[Row] = [
-        *bench.play([held for held in chosen if held.is_repeatable]),
-        *bench.score([held for held in chosen if not held.is_repeatable]),
+        *bench.play([held for held in others if held.is_repeatable]),
+        *bench.score([held for held in others if not held.is_repeatable]),
+        *bench.read(screens),
     ]
     in_force = process_new_events(ledger).policy  # the present bars: the runs may have taken hours
     return _record(ledger, id, judge_rows(rows, in_force, role), rows, up_to)
@@ -144,7 +151,13 @@ def sum_up(rows: Sequence[Row], outcome: str) -> HeldOutResult:
         adapter=fmean(row["adapter"] for row in scored) if scored else 0.0,
         parent=fmean(row["parent"] for row in scored) if scored else 0.0,
     )
-    return HeldOutResult(Runs(len(played), **succeeded, fresh=fresh), losses)
+    read = [row for row in rows if row["by"] == "lines" and row["outcome"] == outcome]
+    lines = Lines(
+        len(read),
+        adapter=fmean(row["adapter"] for row in read) if read else 0.0,
+        parent=fmean(row["parent"] for row in read) if read else 0.0,
+    )
+    return HeldOutResult(Runs(len(played), **succeeded, fresh=fresh), losses, lines)
 
 
 def add_fresh(chosen: Sequence[HeldOut], limit: int, adapter: UUID) -> list[HeldOut]:
@@ -232,6 +245,19 @@ class _Bench:
         """The arm's run of the instance, else the id of the next attempt; (None, None) where all attempts are used up."""
         return find_run(self.ledger, partial(derive_id, "gate", self.id.hex, held.instance, arm))
 
+    def read(self, chosen: Sequence[HeldOut]) -> list[Row]:
+        """The shares of right lines of both arms on the screens of the instances, by the model of the role."""
+        if not chosen:
+            return []
+        own = self.services.beside(self.role)
+        model = self.services.model if own is None else own.model
+        rows = list[Row]()
+        reading = read_screens(model, self.arms["adapter"] or "", self.arms["parent"], chosen, self.services.prepare)
+        for row in reading:
+            rows.append(row)
+            self.on_count(len(rows), len(chosen))
+        return rows
+
     def score(self, chosen: Sequence[HeldOut]) -> list[ScoredRow]:
         """The losses of both arms on the right answers; one row for each instance that fits the model."""
         model = self.services.model.scoring
@@ -260,12 +286,18 @@ class _Bench:
         adapter = self.arms[arm]
         self.services.prepare(adapter)
         scores = [
-            model.score(example.messages, example.completion, adapter=adapter, **_tools(example))
+            model.score(example.messages, example.completion, adapter=adapter, **_further(example, self.ledger))
             for example in held.examples
         ]
         return -sum(score for score, _ in scores) / sum(tokens for _, tokens in scores)
 
 
-def _tools(example: Example) -> dict[str, Any]:
-    """The arguments of ``score`` for an example with tools; none for others, so that any model with ``score`` takes them."""
-    return {"tools": example.tools, "tool_calls": example.tool_calls} if example.has_tools else {}
+def _further(example: Example, ledger: Ledger) -> dict[str, Any]:
+    """The arguments of ``score`` for an example with tools or pictures; none for others, so that any model with ``score``
+    takes them. Raises ``ModelError`` where a picture was erased."""
+    keys = keys_in_examples([example])
+    media = read_media(ledger, keys)
+    if len(media) < len(keys):
+        raise ModelError("one of its pictures was erased")
+    tools = {"tools": example.tools, "tool_calls": example.tool_calls} if example.has_tools else {}
+    return tools | ({"media": media} if media else {})

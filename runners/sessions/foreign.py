@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...domain.aggregates.run import TaskRun
 from ...domain.events import Capability
+from ...domain.page.prompt import unmarked
 from ...domain.rules.rating import ISSUES
 from ...domain.vocabulary import FailureReason
 
@@ -92,7 +93,7 @@ def record_foreign_run(ledger: Ledger, run: TaskRun, foreign: ForeignRun, policy
             offered[tools] = ledger.put(tools, "the tools")
         run.take_step(
             _after(ledger, run, actor),
-            prompt=ledger.put(json.dumps(step.prompt, ensure_ascii=False), "the prompt"),
+            prompt=ledger.put(json.dumps(unmarked(step.prompt), ensure_ascii=False), "the prompt"),
             answer=ledger.put(step.answer, "the answer"),
             error=ledger.put(step.error, "the error") if step.error else "",
             model_ms=step.duration_ms,

@@ -1,6 +1,7 @@
 """Pictures and sounds in messages: marks in texts, and the parts that a model sees."""
 
 import base64
+from dataclasses import replace
 
 import pytest
 
@@ -9,16 +10,23 @@ from grokputer.domain.page.media import (
     IMAGE,
     MOST_BYTES,
     BadMedia,
+    add_marks,
+    complain_of_untaken,
     keys_in_messages,
     kind_of,
     mark_of,
     marks_in,
     read_url,
+    replace_keys,
+    shorten_marks,
     split_parts,
     without_marks,
+    words_of,
     write_mark,
     write_url,
 )
+from grokputer.domain.page.messages import Page
+from grokputer.domain.page.prompt import ask_for_check, ask_for_plan, observe
 
 KEY, OTHER = "sha256:" + "a1" * 32, "sha256:" + "b2" * 32
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
@@ -78,8 +86,37 @@ def test_other_files_are_refused_with_what_is_taken() -> None:
         write_url(b"%PDF-1.7")
     with pytest.raises(BadMedia, match=r"not a picture \(PNG, JPEG, GIF, WebP\)$"):
         write_url(WAV, (IMAGE,))
-    with pytest.raises(BadMedia, match="it has 20 MB, and at most 20 MB are taken"):
+    with pytest.raises(BadMedia, match="it has more than 20 MB"):
         write_url(PNG + b"\0" * MOST_BYTES)
+
+
+def test_marks_are_added_after_the_words_and_taken_away_again() -> None:
+    media = {KEY: write_url(PNG), OTHER: write_url(WAV)}
+    text = add_marks("What\nis it?", media)
+    assert text == f"What\nis it?\n{write_mark(IMAGE, KEY)}\n{write_mark(AUDIO, OTHER)}"
+    assert words_of(text) == "What\nis it?" and words_of(write_mark(IMAGE, KEY)) == "" and words_of("") == ""
+    assert words_of(f"a\n{write_mark(IMAGE, KEY)}\nb") == "a\nb"
+    assert replace_keys(text, {KEY: OTHER}).count(OTHER) == 2
+    assert shorten_marks(text) == "What\nis it?\n[picture a1a1a1a1]\n[sound b2b2b2b2]"
+
+
+def test_what_a_model_does_not_take_is_said_in_one_line_with_what_to_set() -> None:
+    assert complain_of_untaken({IMAGE, AUDIO}, {IMAGE, AUDIO}, "eyes") == complain_of_untaken((), (), "eyes") == ""
+    said = complain_of_untaken({AUDIO, IMAGE}, (), "eyes")
+    assert said.startswith("the model eyes takes no pictures and no sounds; set model.base to a model that does")
+
+
+def test_a_page_and_a_task_hold_no_marks_but_those_of_the_inputs() -> None:
+    fake, media = write_mark(AUDIO, OTHER), {KEY: write_url(PNG)}
+    page = Page(f"read {fake}", (f"p:{fake}[1]",), error=f"no {fake}", inputs=media)
+    for messages in (
+        observe(page, [fake]),
+        observe(page, [fake], now=f"goal {fake}"),
+        ask_for_plan(page),
+        ask_for_check(page, [fake], fake),
+        observe(replace(page, is_question=True), []),
+    ):
+        assert keys_in_messages(messages) == [KEY]
 
 
 @pytest.mark.parametrize("url", ["https://example.com/a.png", "data:text/html;base64,AAAA", "data:image/png;base64,%%"])

@@ -71,6 +71,11 @@ BEFORE = {
         "mkdir -p my-tasks/count-lines",
         r"""printf 'request = "Count."\nanswer = 3\n' > my-tasks/count-lines/task.toml""",
     ],
+    "dataset import my-pictures/": [
+        "mkdir my-pictures",
+        r"""printf '\211PNG\r\n\032\n' > my-pictures/a.png""",
+        """echo '{"file_name": "a.png", "text": "A dot."}' > my-pictures/metadata.jsonl""",
+    ],
     "alerts test": ["grokputer settings set alert.webhook WEBHOOK"],
 }
 """What has to be typed before examples that begin so."""

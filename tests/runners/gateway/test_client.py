@@ -20,6 +20,7 @@ from gateways import RawUpstream, Served, make_key, process_on, serving
 
 import grokputer
 from grokputer.api.client import calls
+from grokputer.domain.page.media import write_url
 
 MakeLog = Callable[[str], Path]
 CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Rome"}'}}
@@ -95,6 +96,29 @@ def test_an_answer_names_its_run_and_is_rated_and_corrected(log_before: MakeLog,
     assert (run.answer, run.stars, run.is_corrected, run.tokens) == ("Lyon", [2], True, (5, 1))
     assert {(model.id, model.kind) for model in models} >= {("action", "role"), ("base", "base")}
     assert len(lines(path, "--event", "TaskRated")) == 1
+
+
+def test_pictures_and_sounds_are_shown_with_the_last_message(
+    log_before: MakeLog, connect: Connect, tmp_path: Path
+) -> None:
+    png, wav = b"\x89PNG\r\n\x1a\n" + bytes(8), b"RIFF\0\0\0\0WAVEfmt "
+    (tmp_path / "a.png").write_bytes(png)
+    with ChatServer("A dot.", ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        with serving(path) as gateway:
+            ask = connect(gateway.url, gateway.key)
+            answer = ask("chat", "What is it?", images=[tmp_path / "a.png", png], sounds=[wav])
+            for given, words in (
+                (b"<svg>", "it is not a picture"),
+                (tmp_path / "b.png", "b.png cannot be read: No such"),
+            ):
+                with pytest.raises(grokputer.BadArgument, match=words):
+                    ask("chat", "What is it?", images=[given])
+    parts: Any = endpoint.asked[0]
+    assert [part["type"] for part in parts] == ["text", "image_url", "image_url", "input_audio"]
+    assert parts[1]["image_url"]["url"] == write_url(png) and parts[3]["input_audio"]["format"] == "wav"
+    [started] = lines(path, "--event", "TaskStarted")
+    assert answer.text == "A dot." and len(started["data"]["inputs"]) == 2
 
 
 def test_a_streamed_answer_comes_in_parts_and_whole_with_its_counts(log_before: MakeLog, connect: Connect) -> None:
