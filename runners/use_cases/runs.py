@@ -20,6 +20,7 @@ from ..agent.preface import earlier_turns
 from ..improvement.process_manager import process_new_events
 from ..store.states import load_state
 from ..wiring.environments import locate_page, locate_task
+from ..wiring.extras import require
 from ..wiring.services import require_adapter
 from ..wiring.task_folders import task_folders
 from .lookups import find_position, require_role
@@ -180,6 +181,8 @@ def run_task(
     task = Task(plan.environment, plan.task, plan.seed, request.role, request.session, earlier)
     pinned = plan.pinned
     has_plan, is_read = is_planned(task, environment, state.policy), reads_pages(task, environment, state.policy)
+    if is_read:
+        require("read")
     if pinned is not None and pinned.role not in roles_in(task.role, is_planned=has_plan, is_read=is_read):
         pinned = replace(pinned, role=task.role)
     run = runner.run(task, environment, services.state, pinned=pinned)
