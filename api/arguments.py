@@ -63,6 +63,7 @@ WORDS = {
     UUID: "a UUID",
     datetime: "a datetime with a time zone",
     Path: "a path",
+    bytes: "bytes",
     NoneType: "None",
 }
 """The types in plain words."""

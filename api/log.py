@@ -21,9 +21,11 @@ from ..domain.aggregates.run import LARGEST_SEED
 from ..domain.errors import BadArgument, NotFound, NotPossible
 from ..domain.events import EVENTS
 from ..domain.events.base import KEY
+from ..domain.page.media import AUDIO, IMAGE
 from ..domain.ports import Clock
 from ..projections.explain.agreement import JudgeAgreement
 from ..projections.wording.sentences import short_text
+from ..runners.agent.inputs import load_media
 from ..runners.archive.erasure import Target
 from ..runners.explain.explanation import Explanation, explain
 from ..runners.explain.run_filter import RunFilter
@@ -119,6 +121,8 @@ class OpenLog:
         session: Text | None = None,
         adapter: Text | None = None,
         as_of: int | datetime | None = None,
+        images: Sequence[str | Path | bytes] = (),
+        sounds: Sequence[str | Path | bytes] = (),
         actor: Text | None = None,
     ) -> runs.RunOutcome:
         """Run the task with the model in the settings, and return the outcome. Abandoned runs are ended first.
@@ -126,8 +130,10 @@ class OpenLog:
         By default ``environment`` is ``chat`` for a task with a space in it, else the one that has the task, or the one
         named before a slash, as in ``shell/delete-file``. ``adapter`` pins the run to an adapter or to ``base``;
         ``as_of`` pins it to the adapter that was live then. Without either, the traffic decides.
+        ``images`` and ``sounds`` come with the task: files by their paths, or their bytes.
         """
-        request = runs.TaskRequest(task, environment, seed, role, session, adapter, as_of)
+        inputs = (*(load_media(it, IMAGE) for it in images), *(load_media(it, AUDIO) for it in sounds))
+        request = runs.TaskRequest(task, environment, seed, role, session, adapter, as_of, inputs=inputs)
         return runs.run_task(self._ledger, self._services(), request, actor=self._access.name(actor)).outcome
 
     @checked

@@ -22,6 +22,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test asks the real Hub
 
 from command_line import log, written  # noqa: F401
 from tiny_base import tiny_base, trained  # noqa: F401
+from tiny_vision import vision_base  # noqa: F401
 
 MEMORY = Path("/dev/shm")
 NEEDED_BYTES = 1 << 30

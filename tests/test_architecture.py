@@ -45,7 +45,13 @@ FLOORS = {
         "explain": ("state", "wording"),
         "bench": (),
     },
-    "adapters": {"data": (), "registry": (), "serving": ("registry",), "training": ("data", "registry", "serving")},
+    "adapters": {
+        "data": (),
+        "registry": (),
+        "vision": (),
+        "serving": ("registry", "vision"),
+        "training": ("data", "registry", "serving", "vision"),
+    },
     "runners": {
         "store": (),
         "environments": (),

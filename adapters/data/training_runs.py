@@ -124,6 +124,7 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
     """The runs in which the role made steps, and the planned ones in which it may, in the order they began.
 
     The same question in words has another salted key each time; its instance is named after the key of its first occurrence.
+    The same words about other pictures are another question.
     """
     runs: dict[str, PastRun] = {}
     asked: dict[str, str] = {}
@@ -166,9 +167,6 @@ def _name_instance(started: TaskStarted, content: Content, asked: dict[str, str]
     if not started.is_question:
         return f"{started.environment}/{started.task}#{started.seed}"
     words = content(started.task)
-    first = (
-        started.task
-        if words is None
-        else asked.setdefault(f"{started.environment} {' '.join(words.split())}", started.task)
-    )
+    asking = " ".join([started.environment, *(words or "").split(), *started.inputs])
+    first = started.task if words is None else asked.setdefault(asking, started.task)
     return f"{started.environment}#{first}"

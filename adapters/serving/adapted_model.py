@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...domain.errors import ModelError
+from ...domain.page.media import IMAGE
 from ...domain.page.messages import Completion, Message, Request
 from ...domain.page.tool_text import read_answer
 from ...domain.page.tools import Tool, ToolCall
-from ...domain.ports import Answer
+from ...domain.ports import NO_MEDIA, Answer
+from ..vision.processor import SeenPrompt, shown_urls
+from ..vision.writing import write_seen
 from .base_model import Base, first_line, positions
 from .chat_template import answer_tokens, prompt_tokens, stop_tokens
 from .decoding.answers import Prompt, Written, greedy, sampler
@@ -38,6 +41,7 @@ class AdaptedModel:
 
     def __init__(self, base: Base, resident: int) -> None:
         self.model, self.tokenizer = base.load_for_serving()
+        self.processor = base.load_processor(self.model, self.tokenizer)
         pack_weights(self.model)
         self.has_slots = use_attention(self.model, prompt_tokens(self.tokenizer, QUESTION))
         self.prefixes = Prefixes()
@@ -48,6 +52,11 @@ class AdaptedModel:
         self.applied: str | None = ""
         self.count = 0
         self.stop = stop_tokens(self.model, self.tokenizer)
+
+    @property
+    def takes(self) -> frozenset[str]:
+        """The kinds of media that its prompts may have."""
+        return frozenset() if self.processor is None else frozenset({IMAGE})
 
     def has(self, name: str) -> bool:
         """Whether the adapter is in memory."""
@@ -93,9 +102,11 @@ class AdaptedModel:
             except ModelError as error:
                 answers[number] = error
         # By length, because prompts that are read in one pass take as long as the longest of them.
-        order = sorted(prompts, key=lambda number: len(prompts[number].tokens))
-        for number, written in zip(order, self._write([prompts[number] for number in order]), strict=True):
-            answers[number] = self._completion(requests[number], prompts[number], written)
+        for sees in (False, True):
+            chosen = [number for number, prompt in prompts.items() if (prompt.seen is not None) == sees]
+            order = sorted(chosen, key=lambda number: len(prompts[number].tokens))
+            for number, written in zip(order, self._write([prompts[number] for number in order]), strict=True):
+                answers[number] = self._completion(requests[number], prompts[number], written)
         return [answers[number] for number in range(len(requests))]
 
     def stream(self, request: Request, on_text: Callable[[str], None]) -> Completion:
@@ -124,11 +135,21 @@ class AdaptedModel:
     def _write(
         self, prompts: Sequence[Prompt], on_written: Callable[[Sequence[int]], None] = lambda written: None
     ) -> list[Written]:
+        if not prompts:
+            return []
+        if prompts[0].seen is not None:
+            return [self._write_seen(prompt, on_written) for prompt in prompts]
         if self.has_slots:
             of = self.slots[self.applied] if self.applied else None
             return SlotDecoder(self.model, self.stop, self.prefixes, of).write(prompts, on_written)
         parts = [prompts[start : start + SLOTS] for start in range(0, len(prompts), SLOTS)]
         return [written for part in parts for written in write_padded(self.model, part, self.stop, on_written)]
+
+    def _write_seen(self, prompt: Prompt, on_written: Callable[[Sequence[int]], None]) -> Written:
+        assert prompt.seen is not None
+        with library_attention(self.model):
+            tokens, took_s = write_seen(self.model, prompt.seen, prompt.limit, prompt.choose, self.stop, on_written)
+        return Written(tokens, took_s)
 
     def _completion(self, request: Request, prompt: Prompt, written: Written) -> Completion:
         took_ms = round(written.took_s * 1000)
@@ -140,28 +161,41 @@ class AdaptedModel:
             return next_logits(self.model, self.tokenizer, messages)
 
     def score(
-        self, messages: Sequence[Message], answer: str, tools: Sequence[Tool], calls: Sequence[ToolCall]
+        self,
+        messages: Sequence[Message],
+        answer: str,
+        tools: Sequence[Tool],
+        calls: Sequence[ToolCall],
+        media: Mapping[str, str] = NO_MEDIA,
     ) -> tuple[float, int]:
         """The log-probability of the answer, its calls and its end token, in nats, and its number of tokens. Raises
         ``ModelError`` if it does not fit."""
         import torch
 
         written = answer_tokens(self.tokenizer, answer, calls, messages=messages, tools=tools)
-        prompt = self._prompt(messages, len(written), tools)
-        ids = torch.tensor([prompt + written], device=self.model.device)
+        tokens, seen = self._prompt(messages, len(written), tools, media)
+        ids = torch.tensor([tokens + written], device=self.model.device)
+        inputs = {"input_ids": ids} if seen is None else seen.inputs(written, self.model)
         with library_attention(self.model), torch.inference_mode():
             # The logits at each place predict the next token.
-            logits = self.model(input_ids=ids, use_cache=False, logits_to_keep=len(written) + 1).logits[0, :-1]
+            logits = self.model(**inputs, use_cache=False, logits_to_keep=len(written) + 1).logits[0, :-1]
             chosen = logits.float().log_softmax(-1).gather(-1, ids[0, -len(written) :, None])  # (tokens, 1)
         return float(chosen.sum()), len(written)
 
     def _prompt_of(self, request: Request) -> Prompt:
         """Raises ``ModelError`` for a prompt that does not fit."""
         choose = sampler(request.temperature, request.seed) if request.temperature > 0 else greedy
-        return Prompt(self._prompt(request.messages, request.max_tokens, request.tools), request.max_tokens, choose)
+        tokens, seen = self._prompt(request.messages, request.max_tokens, request.tools, request.media)
+        return Prompt(tokens, request.max_tokens, choose, seen)
 
-    def _prompt(self, messages: Sequence[Message], max_tokens: int, tools: Sequence[Tool]) -> list[int]:
-        prompt = prompt_tokens(self.tokenizer, messages, tools)
+    def _prompt(
+        self, messages: Sequence[Message], max_tokens: int, tools: Sequence[Tool], media: Mapping[str, str]
+    ) -> tuple[list[int], SeenPrompt | None]:
+        """The prompt's tokens, and the prompt with its pictures where it shows some."""
+        prompt = prompt_tokens(self.tokenizer, messages, tools, media)
+        urls = shown_urls(messages, media)
+        seen = self.processor.look(prompt, urls) if urls and self.processor is not None else None
+        prompt = prompt if seen is None else seen.tokens
         room = positions(self.model)
         if max_tokens < 1:
             raise ModelError(f"max_tokens is {max_tokens}; it takes 1 or more")
@@ -170,7 +204,7 @@ class AdaptedModel:
                 f"prompt of {len(prompt)} tokens and {max_tokens} for the answer do not fit the model's {room}; shorten it, "
                 "or lower run.memory or run.max_tokens"
             )
-        return prompt
+        return prompt, seen
 
     def _text(self, tokens: Sequence[int]) -> str:
         # Some tokenizers would remove spaces that an action needs.

@@ -6,6 +6,7 @@ Only safetensors are read, and a model's own code only where a setting allows it
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...domain.errors import ModelError
+from ..vision.processor import Processor
 from .gguf_model import GgufModel, find_gguf
 from .model_folder import complain_of_folder, count_parameters, has_template, hash_model
 from .templates import use_template
@@ -120,8 +122,6 @@ class Base:
 
     def load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         """A freshly loaded model in eval mode, on the GPU where there is one, and its tokenizer. Raises ``ModelError``."""
-        import logging
-
         if problem := self.complain():
             raise ModelError(problem)
         if (gguf := self.gguf) is not None:
@@ -135,7 +135,7 @@ class Base:
             # Without this, bitsandbytes loads a compiler for kernels that no CPU uses: a second and 40 MB.
             os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
         import transformers
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoTokenizer
 
         untyped: Any = transformers
         untyped.utils.logging.disable_progress_bar()
@@ -148,7 +148,7 @@ class Base:
         source: dict[str, Any] = {"revision": self.revision, "trust_remote_code": self.trust_remote_code}
         try:
             tokenizer = AutoTokenizer.from_pretrained(self.location, **source)
-            model: Any = AutoModelForCausalLM.from_pretrained(
+            model: Any = _class_of(self.location, source).from_pretrained(
                 self.location,
                 **source,
                 dtype=compute_dtype(),
@@ -171,6 +171,27 @@ class Base:
                 module.support_avx512bf16_for_cpu = False
         return model.eval(), tokenizer
 
+    def load_processor(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Processor | None:
+        """The processor of the loaded vision model; None for any other model, and where the model comes without one.
+
+        The tokenizer gets the processor's chat template, unless the base has its own. No foreign code is run for it.
+        """
+        if getattr(model.config, "vision_config", None) is None:
+            return None
+        import transformers
+
+        untyped: Any = transformers
+        try:
+            found: Any = untyped.AutoProcessor.from_pretrained(
+                self.location, revision=self.revision, trust_remote_code=False
+            )
+        except Exception as error:  # transformers raises many kinds; the model still answers text
+            logging.getLogger(__name__).warning("the base takes no pictures: %s", first_line(error))
+            return None
+        if self.chat_template is None and isinstance(getattr(found, "chat_template", None), str):
+            tokenizer.chat_template = found.chat_template
+        return Processor(found, tokenizer) if hasattr(found, "image_processor") else None
+
     def load_for_serving(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         """The loaded model; its 4-bit weights are unpacked to bf16 where there is no GPU and the model is small.
 
@@ -181,6 +202,17 @@ class Base:
         if model.device.type == "cpu" and model.num_parameters() < UNPACK_BELOW:
             _unpack(model)
         return model, tokenizer
+
+
+def _class_of(location: str, source: dict[str, Any]) -> Any:
+    """The class of transformers that loads the model: the one for vision models where it has a part that sees."""
+    import transformers
+
+    untyped: Any = transformers
+    config = untyped.AutoConfig.from_pretrained(location, **source)
+    sees = getattr(config, "vision_config", None) is not None
+    known = untyped.models.auto.modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+    return untyped.AutoModelForImageTextToText if sees and type(config) in known else untyped.AutoModelForCausalLM
 
 
 def _commit(name: str, revision: str | None) -> str:

@@ -10,11 +10,12 @@ of calls are numbered, because they are drawn at random and teach nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from ...domain.errors import ModelError
+from ...domain.page.media import marks_in, split_parts
 from ...domain.page.messages import Message
 from ...domain.page.tool_text import TITLE, write_answer, write_turns
 from ...domain.page.tools import Tool, ToolCall, arguments_of, write_call
@@ -28,11 +29,17 @@ MARK = "answer"
 
 
 def prompt_tokens(
-    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], tools: Sequence[Tool] = ()
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[Message],
+    tools: Sequence[Tool] = (),
+    shown: Collection[str] = (),
 ) -> list[int]:
-    """The token ids before the answer. Raises ``ModelError`` for turns that the template refuses."""
+    """The token ids before the answer. Raises ``ModelError`` for turns that the template refuses.
+
+    The marks of pictures with the keys ``shown`` become what the template writes for a picture; other marks stay text.
+    """
     seam = find_seam(_texts(messages, tools))
-    return join_tokens(tokenizer, _render_prompt(tokenizer, messages, tools, seam), seam)
+    return join_tokens(tokenizer, _render_prompt(tokenizer, messages, tools, seam, shown), seam)
 
 
 def answer_tokens(
@@ -86,16 +93,20 @@ def _writes_tools(tokenizer: PreTrainedTokenizerBase) -> bool:
 
 
 def _render_prompt(
-    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], tools: Sequence[Tool], seam: str
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[Message],
+    tools: Sequence[Tool],
+    seam: str,
+    shown: Collection[str] = (),
 ) -> str:
     """The text before the answer, with seams."""
     has_tools = bool(tools) or any(message["role"] == "tool" or message.get("tool_calls") for message in messages)
     if has_tools and knows_tools(tokenizer):
-        turns = _native_turns(tokenizer, messages, seam)
+        turns = _native_turns(tokenizer, messages, seam, shown)
         return _render(tokenizer, turns, add_generation_prompt=True, **_native_tools(tokenizer, tools, seam))
     plain = write_turns(messages, tools, seam) if has_tools else messages
     broken: list[dict[str, Any]] = [
-        {"role": turn["role"], "content": break_tokens(tokenizer, turn["content"], seam, turn["role"])}
+        {"role": turn["role"], "content": _content(tokenizer, turn["content"], seam, turn["role"], shown)}
         for turn in plain
     ]
     return _render(tokenizer, broken, holding=TITLE if tools else "", add_generation_prompt=True)
@@ -123,13 +134,30 @@ def _native_answer(
     return tokens if is_ended else [*tokens, turn_end(tokenizer)]
 
 
-def _native_turns(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], seam: str) -> list[dict[str, Any]]:
+def _content(
+    tokenizer: PreTrainedTokenizerBase, text: str, seam: str, role: str, shown: Collection[str]
+) -> str | list[dict[str, Any]]:
+    """The content as templates take it: a text with seams, or a list of parts where it shows pictures."""
+    if not any(key in shown for _, key in marks_in(text)):
+        return break_tokens(tokenizer, text, seam, role)
+    parts = split_parts(text, dict.fromkeys(shown, "data:image/any;base64,"))
+    return [
+        {"type": "text", "text": break_tokens(tokenizer, part["text"], seam, role)}
+        if part["type"] == "text"
+        else {"type": "image"}
+        for part in parts
+    ]
+
+
+def _native_turns(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], seam: str, shown: Collection[str] = ()
+) -> list[dict[str, Any]]:
     """The conversation as templates take it: arguments are objects, and each result has its function's name."""
     turns: list[dict[str, Any]] = []
     numbered: dict[str, tuple[str, str]] = {}
     count = 0
     for message in messages:
-        content = break_tokens(tokenizer, message["content"], seam, message["role"])
+        content = _content(tokenizer, message["content"], seam, message["role"], shown)
         turn: dict[str, Any] = {"role": message["role"], "content": content}
         if calls := message.get("tool_calls"):
             ids = [f"call{number:05d}" for number in range(count + 1, count + len(calls) + 1)]
@@ -144,7 +172,7 @@ def _native_turns(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message
     return turns
 
 
-def _native_call(content: str, calls: Sequence[ToolCall], ids: Sequence[str]) -> dict[str, Any]:
+def _native_call(content: Any, calls: Sequence[ToolCall], ids: Sequence[str]) -> dict[str, Any]:
     written = [
         {"id": id, "type": "function", "function": {"name": call["function"]["name"], "arguments": arguments_of(call)}}
         for call, id in zip(calls, ids, strict=True)
@@ -232,8 +260,35 @@ def _render(
 
 def _apply(tokenizer: PreTrainedTokenizerBase, turns: list[dict[str, Any]], options: dict[str, Any]) -> str:
     # Templates without a thinking mode ignore the option; thoughts would use up an action's tokens.
+    if not _reads_text(tokenizer):
+        turns = [_in_parts(turn) for turn in turns]
     rendered: Any = tokenizer.apply_chat_template(turns, tokenize=False, enable_thinking=False, **options)
     return str(rendered)
+
+
+_READS_TEXT: WeakKeyDictionary[PreTrainedTokenizerBase, tuple[str, bool]] = WeakKeyDictionary()
+
+
+def _reads_text(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether the template takes a content that is a text; those of some vision models take parts alone. Cached."""
+    template = str(tokenizer.chat_template)
+    known = _READS_TEXT.get(tokenizer)
+    if known is None or known[0] != template:
+        turn = {"role": "user", "content": MARK}
+        try:
+            in_text, in_parts = (
+                str(tokenizer.apply_chat_template([each], tokenize=False)) for each in (turn, _in_parts(turn))
+            )
+            reads = MARK in in_text or MARK not in in_parts
+        except Exception:  # the template's refusal of parts, an exception of the template engine
+            reads = True
+        known = _READS_TEXT[tokenizer] = (template, reads)
+    return known[1]
+
+
+def _in_parts(turn: dict[str, Any]) -> dict[str, Any]:
+    content = turn["content"]
+    return {**turn, "content": [{"type": "text", "text": content}]} if isinstance(content, str) else turn
 
 
 def _without_system(turns: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -241,4 +296,6 @@ def _without_system(turns: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     others = [turn for turn in turns if turn["role"] != "system"]
     if not system or not others or others[0]["role"] != "user":
         return others
-    return [{"role": "user", "content": f"{system}\n\n{others[0]['content']}"}, *others[1:]]
+    first = others[0]["content"]
+    joined = f"{system}\n\n{first}" if isinstance(first, str) else [{"type": "text", "text": system}, *first]
+    return [{"role": "user", "content": joined}, *others[1:]]

@@ -8,7 +8,7 @@ wait for that thread are answered together.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import TypeVar
 from ...domain.errors import DamagedWeights, GrokputerError, ModelError, UnknownAdapter
 from ...domain.page.messages import Completion, Message, Request
 from ...domain.page.tools import Tool, ToolCall
-from ...domain.ports import Answer, Model, Proof
+from ...domain.ports import NO_MEDIA, Answer, Model, Proof, require_taken
 from ..registry.local import hash_directory
 from .adapted_model import AdaptedModel
 from .base_model import Base, first_line, free_gpu, keep_freed_memory, use_threads
@@ -57,9 +57,10 @@ class LocalModel(Model):
         temperature: float = 0.0,
         seed: int = 0,
         tools: Sequence[Tool] = (),
+        media: Mapping[str, str] = NO_MEDIA,
     ) -> Completion:
         """Answer with the base or with the named adapter applied; see ``Model.complete``."""
-        [answer] = self.complete_many([Request(messages, adapter, max_tokens, temperature, seed, tools)])
+        [answer] = self.complete_many([Request(messages, adapter, max_tokens, temperature, seed, tools, media)])
         if isinstance(answer, GrokputerError):
             raise answer
         return answer
@@ -72,11 +73,21 @@ class LocalModel(Model):
         rounding may change the choice between two nearly equal tokens.
         """
         waiting = [_Waiting(request) for request in requests]
+        taken = [one for one in waiting if self._is_taken(one)]
         with self._lock:
-            self._waiting += waiting
-        for _ in waiting:  # each call answers many; those that find none left cost nothing
+            self._waiting += taken
+        for _ in taken:  # each call answers many; those that find none left cost nothing
             self._owner.submit(self._answer_waiting)
         return [self._result_or_error(one) for one in waiting]
+
+    def _is_taken(self, waiting: _Waiting) -> bool:
+        """Whether the model takes what the request shows; else it has the error."""
+        try:
+            require_taken(self, waiting.request.media, self._name)
+        except ModelError as error:
+            waiting.answer.set_result(error)
+            return False
+        return True
 
     def stream(self, request: Request, on_text: Callable[[str], None]) -> Completion:
         """Answer, and give the parts of the answer as they are written; see ``Model.stream``.
@@ -91,6 +102,8 @@ class LocalModel(Model):
             if is_stopped.is_set():
                 raise ModelError("the answer was stopped")
             parts.put(text)
+
+        require_taken(self, request.media, self._name)
 
         def answer() -> Completion:
             try:
@@ -139,6 +152,15 @@ class LocalModel(Model):
             return error
 
     @property
+    def takes(self) -> frozenset[str]:
+        """Pictures, where the base is a vision model."""
+        return self._model.takes
+
+    @property
+    def _name(self) -> str:
+        return self.base.name or "embedded"
+
+    @property
     def scoring(self) -> LocalModel:
         """This model: it exposes its logits."""
         return self
@@ -169,11 +191,15 @@ class LocalModel(Model):
         adapter: str | None = None,
         tools: Sequence[Tool] = (),
         tool_calls: Sequence[ToolCall] = (),
+        media: Mapping[str, str] = NO_MEDIA,
     ) -> tuple[float, int]:
         """The log-probability of the answer; see ``ScoringModel.score``."""
-        return self._do(
-            lambda: self._with_adapter(adapter, lambda: self._model.score(messages, answer, tools, tool_calls))
-        )
+        require_taken(self, media, self._name)
+
+        def score() -> tuple[float, int]:
+            return self._model.score(messages, answer, tools, tool_calls, media)
+
+        return self._do(lambda: self._with_adapter(adapter, score))
 
     def load(self, name: str, directory: Path) -> None:
         """Load the adapter in the folder under the name; it replaces another adapter of that name.

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ...domain.errors import ModelError, NotServed, UnknownAdapter
+from ...domain.page.media import KINDS, marks_in, split_parts
 from ...domain.page.messages import Completion, Message, Request
 from ...domain.page.tools import Tool
-from ...domain.ports import Model, Proof
+from ...domain.ports import NO_MEDIA, Model, Proof
 from .reply import BadReply, read_models, read_reply
 from .streamed_reply import StreamedReply
 
@@ -67,9 +68,10 @@ class RemoteModel(Model):
         temperature: float = 0.0,
         seed: int = 0,
         tools: Sequence[Tool] = (),
+        media: Mapping[str, str] = NO_MEDIA,
     ) -> Completion:
         """The server's answer; see ``Model.complete``. Raises ``UnknownAdapter`` where the server does not know the adapter."""
-        request = self._body(Request(messages, adapter, max_tokens, temperature, seed, tools))
+        request = self._body(Request(messages, adapter, max_tokens, temperature, seed, tools, media))
         started = time.perf_counter()
         with self._explaining(adapter):
             body = self._client.chat.completions.with_raw_response.create(**request).http_response.content
@@ -103,7 +105,7 @@ class RemoteModel(Model):
     def _body(self, request: Request) -> dict[str, Any]:
         return {
             "model": request.adapter or self.model,
-            "messages": list(request.messages),
+            "messages": [_with_parts(message, request.media) for message in request.messages],
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
             "seed": request.seed,
@@ -131,6 +133,9 @@ class RemoteModel(Model):
             ) from error
         except Exception as error:  # The HTTP library raises many kinds, and all are the endpoint's fault here.
             raise ModelError(f"model {name} at {self.base_url} did not answer: {self._reason(error)}") from error
+
+    takes = frozenset(KINDS)
+    """The server decides what it takes."""
 
     @property
     def adapters(self) -> RemoteModel:
@@ -228,3 +233,10 @@ class RemoteModel(Model):
         if isinstance(error, openai.APIStatusError):
             return f"HTTP {error.status_code}; check the model's name and the server's log"
         return type(error).__name__
+
+
+def _with_parts(message: Message, media: Mapping[str, str]) -> Mapping[str, Any]:
+    """The message in OpenAI's form, with a list of parts where it shows a picture or a sound."""
+    if not any(key in media for _, key in marks_in(message["content"])):
+        return message
+    return {**message, "content": split_parts(message["content"], media)}

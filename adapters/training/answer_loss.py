@@ -29,15 +29,16 @@ def applies(inputs: Mapping[str, Tensor]) -> bool:
     return labels.device.type == "cpu" and int((labels[:, 1:] != IGNORED).sum()) <= MOST
 
 
-def answer_log_probs(model: Any, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+def answer_log_probs(model: Any, inputs: Mapping[str, Tensor], *, is_shared: bool = True) -> tuple[Tensor, Tensor]:
     """The log-probability of each answer token, and the row of the batch that it stands in.
 
     Shapes: both (answer tokens,). ``inputs`` has ``labels`` (batch, seq), where a prompt's token is ``IGNORED``.
+    A common beginning of the rows is computed once, unless ``is_shared`` is false: rows with pictures have none.
     """
     import torch
 
     rows = (inputs["labels"][:, 1:] != IGNORED).nonzero()[:, 0]
-    inputs = _shared(model, inputs)
+    inputs = _shared(model, inputs) if is_shared else inputs
     labels = inputs["labels"][:, 1:]  # a position predicts the token after it
     has_loss = labels != IGNORED
     others = {name: tensor for name, tensor in inputs.items() if name != "labels"}

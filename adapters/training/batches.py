@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...domain.errors import ModelError, TrainingError
+from ...domain.page.media import keys_in_messages
 from ...domain.page.tools import ToolCall
 from ...domain.settings.recipe import Recipe
 from ..data.examples import Example
@@ -24,7 +25,14 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
+    from ..vision.processor import SeenPrompt
+    from .sight import Sight
+
 TOO_LONG = "too long"
+UNSEEN = "shows what the base does not take"
+"""The reason why an example is left out: it has a sound, or a picture, and the base takes none."""
+Look = Callable[[], "SeenPrompt"]
+"""Makes a prompt with its pictures."""
 REFUSED = "refused by the chat template"
 """Reasons why an example is left out: longer than the recipe allows, or with turns that the model's chat template
 refuses, such as two user turns in a row."""
@@ -43,6 +51,8 @@ class Item:
     label: str
     rejected: list[int] = field(default_factory=list)
     unrelated: list[int] = field(default_factory=list)
+    look: Look | None = None
+    """Makes what the model is given beside the prompt's tokens; None where the prompt shows no picture."""
 
     @property
     def row(self) -> dict[str, list[int]]:
@@ -67,11 +77,13 @@ def tokenize(
     longest: int,
     recipe: Recipe | None = None,
     left_out: Counter[str] | None = None,
+    sight: Sight | None = None,
 ) -> list[Item]:
     """The examples that an objective of the recipe uses and that are at most ``longest`` tokens long.
 
     An example whose turns the chat template refuses is left out; a rejected answer that is too long is dropped alone.
-    ``left_out`` counts examples left out by reason. Raises ``TrainingError`` when nothing is left.
+    An example with a picture is left out where there is no ``sight``. ``left_out`` counts examples left out by reason. Raises
+    ``TrainingError`` when nothing is left.
     """
     recipe = recipe or Recipe()
     left_out = Counter() if left_out is None else left_out
@@ -80,7 +92,13 @@ def tokenize(
         if not is_learnt_from(example, recipe):
             continue
         try:
-            prompt = prompt_tokens(tokenizer, example.messages, example.tools)
+            shown = keys_in_messages(example.messages)
+            look = None if sight is None or not shown else sight.of(example)
+            if shown and look is None:
+                refusal = refusal or f"the base takes no {'pictures' if sight is None else 'sounds'}"
+                left_out[UNSEEN] += 1
+                continue
+            prompt = prompt_tokens(tokenizer, example.messages, example.tools) if look is None else look().tokens
             answer = _answer(tokenizer, example, example.completion, example.tool_calls)
             rejected = (
                 _answer(tokenizer, example, example.rejected, example.rejected_calls)
@@ -95,7 +113,7 @@ def tokenize(
         rejected = rejected if len(prompt) + len(rejected) <= longest else []
         is_useful = example.label != "target" or recipe.sft_weight > 0 or rejected
         if is_useful and len(prompt) + len(answer) <= longest:
-            items.append(Item(prompt, answer, example.label, rejected))
+            items.append(Item(prompt, answer, example.label, rejected, look=look))
         else:
             left_out[TOO_LONG] += 1
     if not items:
@@ -149,22 +167,25 @@ def _with_unrelated(items: Sequence[Item], longest: int) -> list[Item]:
     return paired
 
 
-def collate(items: Sequence[Item], index: Sequence[int], padding: int) -> dict[str, Tensor]:
+def collate(items: Sequence[Item], index: Sequence[int], padding: int) -> dict[str, Any]:
     """The batch of these items; ``index`` are their places in the dataset.
 
     Shapes: ``input_ids``, ``attention_mask`` and ``labels`` (batch + pairs, seq): the answers, then the rejected ones;
-    ``unrelated_*`` (shifted, seq); ``is_*`` (batch,); ``chosen`` (pairs,) and ``shifted`` (shifted,) are places in the
-    batch.
+    ``looks`` has for each of these rows what shows its pictures, in a batch with pictures; ``unrelated_*`` (shifted, seq);
+    ``is_*`` (batch,); ``chosen`` (pairs,) and ``shifted`` (shifted,) are places in the batch.
     """
     import torch
 
     chosen = [place for place, item in enumerate(items) if item.rejected]
     shifted = [place for place, item in enumerate(items) if item.unrelated]
     learnt = [(item.prompt, item.answer) for item in items] + [(items[i].prompt, items[i].rejected) for i in chosen]
+    looks = [item.look for item in items]
     is_target = torch.tensor([item.label == "target" for item in items])
     tokens = sum(len(item.answer) for item in items if item.label == "target")
     unrelated = _pad([(items[i].prompt, items[i].unrelated) for i in shifted], padding)
+    seen = {"looks": [*looks, *(looks[i] for i in chosen)], "unrelated_looks": [looks[i] for i in shifted]}
     return {
+        **(seen if any(looks) else {}),
         **_pad(learnt, padding),
         **{f"unrelated_{name}": tensor for name, tensor in unrelated.items()},
         "index": torch.tensor(index),

@@ -22,6 +22,7 @@ from typing import Any
 from ...domain.errors import TrainingError
 from ...domain.ports import Progress as Progress
 from ...domain.settings.recipe import Recipe
+from ..data.media_files import FOLDER
 from ..serving.base_model import Base
 from .checkpoints import COMPLETE
 
@@ -48,6 +49,11 @@ class TrainingJobSpec:
     base: Base = field(default_factory=Base)
     parent: Path | None = None
     report_to: str = "none"
+
+    @property
+    def media(self) -> Path:
+        """The folder of the dataset's pictures, beside it."""
+        return self.dataset.parent / FOLDER
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``job.json``."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...domain.errors import TrainingError
-from ...domain.settings.recipe import ATTENTION, Recipe
+from ...domain.settings.recipe import ATTENTION, Recipe, read_target
 from ..serving.base_model import Base, compute_dtype, first_line
 from ..serving.proof import read_reference
 
@@ -27,10 +27,11 @@ def configure_lora(recipe: Recipe, model: PreTrainedModel) -> LoraConfig:
     from peft import LoraConfig
 
     layers = linear_layers(model)
-    required = set(ATTENTION) if recipe.target == "attention" else set()
+    named = read_target(recipe.target)
+    required = set(ATTENTION) if recipe.target == "attention" else set(named)
     if not layers or not required <= layers:
         raise TrainingError(
-            f"target {recipe.target} adapts the layers {', '.join(ATTENTION) if required else 'that are linear'}, but this "
+            f"target {recipe.target} adapts the layers {', '.join(sorted(required)) or 'that are linear'}, but this "
             f"model has {', '.join(sorted(layers)) or 'none'}; "
             + ("set training.target to all-linear" if layers else "use another")
         )
@@ -41,8 +42,37 @@ def configure_lora(recipe: Recipe, model: PreTrainedModel) -> LoraConfig:
         lora_alpha=recipe.alpha,
         lora_dropout=recipe.dropout,
         bias="none",
-        target_modules=list(ATTENTION) if recipe.target == "attention" else "all-linear",
+        target_modules=_targets(recipe.target, model),
     )
+
+
+def _targets(target: str, model: Any) -> list[str] | str:
+    """The layers as PEFT takes them: of a vision model those of the language side alone, unless the target says more.
+
+    Raises ``TrainingError`` where no layer of the language side is adapted: the proof that an adapter is applied asks in words.
+    """
+    sees = getattr(model.config, "vision_config", None) is not None
+    if not sees or target == "vision":
+        return list(read_target(target) or (ATTENTION if target == "attention" else ())) or "all-linear"
+    said = _language_layers(model)
+    wanted = set(read_target(target) or (ATTENTION if target == "attention" else ()))
+    adapted = [name for name in said if not wanted or name.rpartition(".")[2] in wanted]
+    if not adapted:
+        raise TrainingError(f"target {target} adapts no layer of the model's language side; name some of it too")
+    return list(read_target(target)) or adapted
+
+
+def _language_layers(model: Any) -> list[str]:
+    """The full names of the linear layers that a text passes through; without the one that computes the logits."""
+    import torch
+
+    inside = {id(module) for module in model.get_decoder().modules()}
+    head = model.get_output_embeddings()
+    return [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear) and id(module) in inside and module is not head
+    ]
 
 
 def linear_layers(model: Any) -> set[str]:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ...domain.settings.recipe import Recipe
 from .answer_loss import answer_log_probs, applies
-from .batches import Item, collate
+from .batches import Item, Look, collate
+from .sight import in_groups
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -91,8 +92,12 @@ def joint_loss(policy: LogProbs, reference: LogProbs, batch: dict[str, Tensor], 
     return loss
 
 
-def log_probs(model: Any, batch: dict[str, Tensor]) -> LogProbs:
-    """The log-probabilities of the batch's answers; the unrelated ones without gradient."""
+def log_probs(model: Any, batch: dict[str, Any], *, sees: bool = False) -> LogProbs:
+    """The log-probabilities of the batch's answers; the unrelated ones without gradient.
+
+    ``sees`` where the model is one for pictures: its rows are computed by the model alone, without what is made for models
+    of text.
+    """
     import torch
 
     names = ("input_ids", "attention_mask", "labels")
@@ -101,6 +106,8 @@ def log_probs(model: Any, batch: dict[str, Tensor]) -> LogProbs:
         inputs = {name: batch[prefix + name] for name in names}
         if not len(inputs["labels"]):
             return torch.zeros(0, device=inputs["labels"].device)
+        if sees:
+            return _score_seen(model, inputs, batch.get(f"{prefix}looks") or [None] * len(inputs["labels"]))
         if applies(inputs):
             scored, rows = answer_log_probs(model, inputs)
             return torch.zeros(len(inputs["labels"])).index_add(0, rows, scored)  # (sequences,)
@@ -112,6 +119,18 @@ def log_probs(model: Any, batch: dict[str, Tensor]) -> LogProbs:
     learnt = score("")
     size = len(batch["index"])
     return LogProbs(learnt[:size], learnt[size:], unrelated)
+
+
+def _score_seen(model: Any, inputs: dict[str, Tensor], looks: Sequence[Look | None]) -> Tensor:
+    """The log-probability of each row's answer (sequences,), where some prompts show pictures."""
+    import torch
+
+    scores = torch.zeros(len(looks), device=inputs["labels"].device)
+    for rows, given in in_groups(model, inputs, looks):
+        scored, places = answer_log_probs(model, given, is_shared=False)
+        index = torch.tensor(rows, device=scores.device)[places]
+        scores = scores.index_add(0, index, scored)
+    return scores
 
 
 @contextlib.contextmanager
@@ -127,12 +146,13 @@ def without_dropout(model: Any) -> Iterator[None]:
     model.train()
 
 
-def make_mixed_trainer(items: Sequence[Item], recipe: Recipe, **parts: Any) -> SFTTrainer:
+def make_mixed_trainer(items: Sequence[Item], recipe: Recipe, *, sees: bool = False, **parts: Any) -> SFTTrainer:
     """TRL's supervised trainer with the joint loss over these items. ``parts`` are its other arguments, without data
     and collator.
 
-    ``remember_reference`` must be called before it trains.
+    ``remember_reference`` must be called before it trains with preferences. ``sees`` where the model is one for pictures.
     """
+    import torch
     from datasets import Dataset  # type: ignore[import-untyped]
     from trl.trainer.sft_trainer import SFTTrainer
 
@@ -147,10 +167,10 @@ def make_mixed_trainer(items: Sequence[Item], recipe: Recipe, **parts: Any) -> S
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: Any = False, num_items_in_batch: Any = None
         ) -> Any:
-            rows = self.reference[inputs["index"]]  # (batch, 3)
+            rows = self.reference.to(inputs["index"].device)[inputs["index"]]  # (batch, 3)
             before = LogProbs(rows[:, 0], rows[inputs["chosen"], 1], rows[inputs["shifted"], 2])
             counts = inputs["counts"] if num_items_in_batch is None else num_items_in_batch
-            return joint_loss(log_probs(model, inputs), before, {**inputs, "counts": counts}, weights)
+            return joint_loss(log_probs(model, inputs, sees=sees), before, {**inputs, "counts": counts}, weights)
 
         def _get_num_items_in_batch(self, batch_samples: Any, device: Any) -> Any:
             return sum(batch["counts"] for batch in batch_samples).to(device)
@@ -163,6 +183,7 @@ def make_mixed_trainer(items: Sequence[Item], recipe: Recipe, **parts: Any) -> S
     parts["args"].dataset_kwargs = {"skip_prepare_dataset": True}
     rows = Dataset.from_list([{"index": place} for place in range(len(items))])
     trainer: Any = MixedTrainer(train_dataset=rows, data_collator=collate_rows, **parts)
+    trainer.sees, trainer.reference = sees, torch.zeros((len(items), 3))  # without preferences nothing is read of it
     trainer.loss_is_scaled_for_ga = True  # ``counts`` cover all batches of an optimiser step
     return cast("SFTTrainer", trainer)
 
@@ -176,8 +197,9 @@ def remember_reference(trainer: Any) -> None:
     with without_dropout(trainer.model), torch.no_grad(), trainer.compute_loss_context_manager():
         for start in range(0, len(rows), size):
             batch = trainer.data_collator([rows[place] for place in range(start, min(start + size, len(rows)))])
-            batch = {name: tensor.to(trainer.args.device) for name, tensor in batch.items()}
-            probabilities = log_probs(trainer.model, batch)
+            device = trainer.args.device
+            batch = {name: it.to(device) if isinstance(it, torch.Tensor) else it for name, it in batch.items()}
+            probabilities = log_probs(trainer.model, batch, sees=trainer.sees)
             index = batch["index"]
             reference[index, 0] = probabilities.answer
             reference[index[batch["chosen"]], 1] = probabilities.rejected

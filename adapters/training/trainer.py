@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from ...domain.errors import TrainingError
 from ...domain.settings.recipe import Recipe
 from ..data.examples import dataset_hash, read_examples
+from ..data.media_files import keys_in_examples, read_media
 from ..registry.files import sync, write_atomically
 from ..registry.local import hash_directory
 from ..registry.lock import Held, hold
@@ -44,6 +45,7 @@ from .length_sampler import Order
 from .lora import begin_as, configure_lora, round_off, widen
 from .objective import make_mixed_trainer, remember_reference, without_dropout
 from .shared_beginning import MULTIPLE
+from .sight import Sight
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -73,8 +75,13 @@ def train_job(job: TrainingJobSpec, prepare: Callable[[Any], None] | None = None
         model, tokenizer = base.load()
         longest = min(job.recipe.max_length, positions(model) or job.recipe.max_length)
         left_out: Counter[str] = Counter()
-        items = tokenize(examples, tokenizer, longest, job.recipe, left_out)
-        trainer = make_trainer(model, tokenizer, items, job.recipe, job.directory, job.report_to)
+        media = read_media(job.media, keys_in_examples(examples))
+        processor = base.load_processor(model, tokenizer)
+        sight = None if processor is None else Sight(processor, tokenizer, media)
+        items = tokenize(examples, tokenizer, longest, job.recipe, left_out, sight)
+        trainer = make_trainer(
+            model, tokenizer, items, job.recipe, job.directory, job.report_to, sees=processor is not None
+        )
         if job.parent is not None:
             begin_as(trainer.model, job.parent, job.recipe, base)
         trainer.add_callback(_report(job.directory, len(items), job.recipe))
@@ -114,8 +121,13 @@ def make_trainer(
     recipe: Recipe,
     directory: Path,
     report_to: str = "none",
+    *,
+    sees: bool = False,
 ) -> SFTTrainer:
-    """A TRL trainer for the items, with a fresh adapter. Its weights are kept in fp32 and multiplied in bf16."""
+    """A TRL trainer for the items, with a fresh adapter. Its weights are kept in fp32 and multiplied in bf16.
+
+    ``sees`` where the model is one for pictures.
+    """
     from datasets import Dataset  # type: ignore[import-untyped]
 
     model.config.use_cache = False
@@ -125,8 +137,8 @@ def make_trainer(
         "processing_class": tokenizer,
         "peft_config": configure_lora(recipe, model),
     }
-    if recipe.has_preferences:
-        trainer = make_mixed_trainer(items, recipe, **parts)
+    if recipe.has_preferences or sees:
+        trainer = make_mixed_trainer(items, recipe, sees=sees, **parts)
     else:
         trainer = supervised_trainer(train_dataset=Dataset.from_list([item.row for item in items]), **parts)
     widen(trainer.model)

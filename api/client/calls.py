@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID, uuid4
@@ -15,6 +16,7 @@ from uuid import UUID, uuid4
 import httpx2 as httpx
 
 from ...domain.errors import BadArgument
+from ...domain.page.media import AUDIO, IMAGE, BadMedia, media_part, write_url
 from .results import (
     AnswerBroken,
     ChatAnswer,
@@ -47,6 +49,8 @@ Run = str | UUID | ChatAnswer
 """A run: its id, or the answer that it gave."""
 Messages = str | Sequence[Mapping[str, Any]]
 """A question in words, or a conversation in OpenAI's form."""
+Media = str | Path | bytes
+"""A picture or a sound: a file by its path, or its bytes."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,27 @@ def chat_call(
     headers = {} if session is None else {"x-session-id": session}
     key = idempotency_key or uuid4().hex
     return Call("POST", "/v1/chat/completions", body, headers, key, idempotency_key is not None)
+
+
+def add_media(messages: Messages, images: Sequence[Media], sounds: Sequence[Media]) -> Messages:
+    """The messages; the last one shows the pictures and sounds after its words. Raises ``BadArgument``."""
+    if not images and not sounds:
+        return messages
+    *before, last = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
+    words = last.get("content") or []
+    parts = [{"type": "text", "text": words}] if isinstance(words, str) else list(words)
+    shown = [media_part(_load(one, kind)) for kind, several in ((IMAGE, images), (AUDIO, sounds)) for one in several]
+    return [*before, {**last, "content": [*parts, *shown]}]
+
+
+def _load(given: Media, kind: str) -> str:
+    name = "a file" if isinstance(given, bytes) else str(given)
+    try:
+        return write_url(given if isinstance(given, bytes) else Path(given).read_bytes(), (kind,))
+    except OSError as error:
+        raise BadArgument(f"{name} cannot be read: {error.strerror or error}") from None
+    except BadMedia as error:
+        raise BadArgument(f"{name} cannot be sent: {error}") from None
 
 
 def feedback_call(id: str | None, **fields: Any) -> Call:

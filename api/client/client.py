@@ -11,7 +11,7 @@ from uuid import uuid4
 import httpx2 as httpx
 
 from . import calls
-from .calls import Attempts, Call, Messages, Place, Run, StreamReader
+from .calls import Attempts, Call, Media, Messages, Place, Run, StreamReader
 from .results import ChatAnswer, GatewayError, GatewayModel, GatewayRun, GivenFeedback
 
 
@@ -36,6 +36,8 @@ class Client:
         model: str = "action",
         *,
         session: str | None = None,
+        images: Sequence[Media] = (),
+        sounds: Sequence[Media] = (),
         tools: Sequence[Mapping[str, Any]] | None = None,
         max_tokens: int | None = None,
         temperature: float | None = None,
@@ -44,11 +46,14 @@ class Client:
     ) -> ChatAnswer:
         """The answer to a question in words, or to a conversation in OpenAI's form.
 
-        ``model`` is a role, an adapter or ``base``. ``options`` are further fields of OpenAI's API. The request with an
+        ``model`` is a role, an adapter or ``base``. ``images`` and ``sounds`` are shown with the last message: files by
+        their paths, or their bytes. ``options`` are further fields of OpenAI's API. The request with an
         ``idempotency_key`` of one's own is one run for ever, whichever process sends it.
         """
         more = {"tools": tools, "max_tokens": max_tokens, "temperature": temperature, **options}
-        response = self._do(calls.chat_call(messages, model, session, idempotency_key, False, more))
+        response = self._do(
+            calls.chat_call(calls.add_media(messages, images, sounds), model, session, idempotency_key, False, more)
+        )
         return calls.read_chat(response.json(), response.headers)
 
     def stream(
@@ -57,6 +62,8 @@ class Client:
         model: str = "action",
         *,
         session: str | None = None,
+        images: Sequence[Media] = (),
+        sounds: Sequence[Media] = (),
         tools: Sequence[Mapping[str, Any]] | None = None,
         max_tokens: int | None = None,
         temperature: float | None = None,
@@ -65,7 +72,7 @@ class Client:
     ) -> ChatStream:
         """The answer in parts, as it is written; the arguments are those of ``chat``. Further attempts end when it begins."""
         more = {"tools": tools, "max_tokens": max_tokens, "temperature": temperature, **options}
-        call = calls.chat_call(messages, model, session, idempotency_key, True, more)
+        call = calls.chat_call(calls.add_media(messages, images, sounds), model, session, idempotency_key, True, more)
         return ChatStream(self._open(call), self._place)
 
     def rate(

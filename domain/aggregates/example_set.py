@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -21,10 +22,10 @@ class ExampleSet(Aggregate):
         super().__init__(id)
         self.recorded: ExamplesImported | ExamplesSynthesized | None = None
 
-    def import_(self, context: Context, **fields: Any) -> None:
+    def import_(self, context: Context, *, pictures: Sequence[str] = (), **fields: Any) -> None:
         """Record a set from outside; the fields are those of ``ExamplesImported``. Idempotent."""
         if self.recorded is None:
-            self._record(ExamplesImported, context, **fields)
+            self._record(ExamplesImported, context, pictures=tuple(pictures), **fields)
 
     def synthesize(self, context: Context, **fields: Any) -> None:
         """Record a set that a teacher made; the fields are those of ``ExamplesSynthesized``. Idempotent."""

@@ -48,7 +48,7 @@ class TaskRun(Aggregate):
         self.imported: SessionImported | None = None
         """Set where another program made the run."""
         self.steps: list[StepTaken] = []
-        self.pictures: list[str] = []  # content keys
+        self.pictures: list[str] = []  # content keys of pictures and sounds, each once
         self.ended: TaskEnded | None = None
         self.judged: TaskJudged | None = None
         """The judgement of an answer whose success was unknown."""
@@ -377,13 +377,13 @@ class TaskRun(Aggregate):
     def _apply(self, event: Event) -> None:
         match event:
             case TaskStarted():
-                self.started = event
+                self.started, self.pictures = event, list(dict.fromkeys(event.inputs))
             case SessionImported():
                 self.imported = event
             case StepTaken():
                 self.steps.append(event)
             case PicturesKept():
-                self.pictures += event.pictures
+                self.pictures += [key for key in event.pictures if key not in self.pictures]
             case TaskSucceeded() | TaskFailed() | TaskAnswered():
                 self.ended = event
             case TaskJudged():

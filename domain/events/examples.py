@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from .base import Event, fact
 
@@ -10,7 +11,7 @@ from .base import Event, fact
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class ExampleSetEvent(Event):
     AGGREGATE = "ExampleSet"
-    TEXTS = ("examples",)
+    TEXTS: ClassVar[tuple[str, ...]] = ("examples",)
 
     role: str
     """The role whose trainings they are for."""
@@ -23,7 +24,8 @@ class ExampleSetEvent(Event):
 
 @fact("ExamplesImported")
 class ExamplesImported(ExampleSetEvent):
-    VERSION = 2
+    VERSION = 3
+    TEXTS = ("examples", "pictures")
     WORDS = ("actor", "name", "license")
 
     name: str
@@ -38,6 +40,8 @@ class ExamplesImported(ExampleSetEvent):
     before version 2."""
     reasons: dict[str, int]
     """Rows left out, by reason: ``no answer``, ``tools``, ``repeated`` and so on. Empty before version 2."""
+    pictures: tuple[str, ...]
+    """Content keys of the pictures and sounds in the examples' prompts, as ``data:`` URLs; each once. Since version 3."""
 
 
 @fact("ExamplesSynthesized")

@@ -16,6 +16,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from ..errors import GrokputerError
+
 IMAGE: Final = "image_url"
 AUDIO: Final = "input_audio"
 KINDS = (IMAGE, AUDIO)
@@ -23,8 +25,12 @@ KINDS = (IMAGE, AUDIO)
 
 MOST_BYTES = 20_000_000
 """Of one picture or sound; chosen: the limit of common endpoints."""
+MOST_INPUTS = 16
+"""Pictures and sounds of one task; chosen: more than a conversation with a model takes well."""
 
 _MARK = re.compile(rf"\[({'|'.join(KINDS)}) (sha256:[0-9a-f]{{64}})\]")
+_MARK_LINE = re.compile(rf"^{_MARK.pattern}(\n|$)|\n?{_MARK.pattern}")
+_NAMES = {IMAGE: "pictures", AUDIO: "sounds"}
 _URL = re.compile(r"data:(image|audio)/([a-z0-9.+-]{1,40});base64,", re.IGNORECASE)
 
 _SIGNATURES = (
@@ -45,7 +51,7 @@ Media = Mapping[str, str]
 """Pictures and sounds as ``data:`` URLs, by the keys in their marks."""
 
 
-class BadMedia(ValueError):
+class BadMedia(GrokputerError, ValueError):
     """A file that is no picture and no sound that models take."""
 
 
@@ -76,6 +82,42 @@ def without_marks(text: str) -> str:
     return _MARK.sub(r"(\1 \2)", text)
 
 
+def add_marks(text: str, media: Media) -> str:
+    """The text with the marks of these pictures and sounds after its words."""
+    return "\n".join([text, *(mark_of(url, key) for key, url in media.items())])
+
+
+def words_of(text: str) -> str:
+    """The text without its marks, and without the lines on which nothing but marks stood."""
+    return _MARK_LINE.sub("", text)
+
+
+def replace_keys(text: str, keys: Mapping[str, str]) -> str:
+    """The text, in whose marks other keys stand."""
+    return _MARK.sub(lambda mark: write_mark(mark[1], keys.get(mark[2], mark[2])), text)
+
+
+def shorten_marks(text: str) -> str:
+    """The text for people: a mark is a word, and the first digits of its key."""
+    return _MARK.sub(lambda mark: f"[{_NAMES[mark[1]][:-1]} {mark[2][7:15]}]", text)
+
+
+def kinds_of(media: Media) -> frozenset[str]:
+    """The kinds of these pictures and sounds. Raises ``BadMedia``."""
+    return frozenset(kind_of(url) for url in media.values())
+
+
+def complain_of_untaken(kinds: Collection[str], takes: Collection[str], model: str) -> str:
+    """Why the model cannot be asked with media of these kinds, and what to set; empty where it can."""
+    missing = [_NAMES[kind] for kind in KINDS if kind in kinds and kind not in takes]
+    if not missing:
+        return ""
+    return (
+        f"the model {model} takes no {' and no '.join(missing)}; set model.base to a model that does, or model.backend to "
+        "openai and model.endpoint to a server of one"
+    )
+
+
 def split_parts(text: str, media: Media) -> list[dict[str, Any]]:
     """The text as parts: text, pictures and sounds. A mark whose picture is not there stays text."""
     parts: list[dict[str, Any]] = []
@@ -84,7 +126,7 @@ def split_parts(text: str, media: Media) -> list[dict[str, Any]]:
         if (url := media.get(match[2])) is None:
             continue
         parts += _text_part(text[end : match.start()])
-        parts.append(_media_part(match[1], url))
+        parts.append(media_part(url))
         end = match.end()
     return [*parts, *_text_part(text[end:])]
 
@@ -93,8 +135,9 @@ def _text_part(text: str) -> list[dict[str, Any]]:
     return [{"type": "text", "text": text.strip("\n")}] if text.strip("\n") else []
 
 
-def _media_part(kind: str, url: str) -> dict[str, Any]:
-    if kind == IMAGE:
+def media_part(url: str) -> dict[str, Any]:
+    """What the ``data:`` URL holds as a part of a message, in OpenAI's form. Raises ``BadMedia``."""
+    if kind_of(url) == IMAGE:
         return {"type": IMAGE, IMAGE: {"url": url}}
     mime, data = read_url(url)
     return {"type": AUDIO, AUDIO: {"data": base64.b64encode(data).decode("ascii"), "format": mime.partition("/")[2]}}
@@ -103,7 +146,7 @@ def _media_part(kind: str, url: str) -> dict[str, Any]:
 def write_url(data: bytes, takes: Collection[str] = KINDS) -> str:
     """The file as a ``data:`` URL. Raises ``BadMedia`` for what is no picture or sound, or is not among those taken."""
     if len(data) > MOST_BYTES:
-        raise BadMedia(f"it has {len(data) / 1e6:.0f} MB, and at most {MOST_BYTES // 1_000_000} MB are taken")
+        raise BadMedia(f"it has more than {MOST_BYTES // 1_000_000} MB, which is the most")
     mime = next((mime for at, begin, mime in _SIGNATURES if data[at : at + len(begin)] == begin), None)
     url = "" if mime is None else f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
     if not url or kind_of(url) not in takes:

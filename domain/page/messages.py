@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, NotRequired, TypedDict
 
@@ -15,7 +15,7 @@ class Message(TypedDict):
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str
-    """Its text; empty in an answer that only calls functions."""
+    """Its text, with marks where it has pictures and sounds (``media.py``); empty in an answer that only calls functions."""
     tool_calls: NotRequired[list[ToolCall]]
     """The calls of an answer; never empty."""
     tool_call_id: NotRequired[str]
@@ -49,6 +49,8 @@ class Request:
     seed: int = 0
     tools: Sequence[Tool] = ()
     """The functions that are offered."""
+    media: Mapping[str, str] = field(default_factory=dict)
+    """What the marks in the messages stand for: pictures and sounds as ``data:`` URLs, by their keys; see ``media.py``."""
 
 
 class Box(NamedTuple):
@@ -70,7 +72,8 @@ class Page:
     the whole prompt. ``verbs`` are the verbs that the page takes: one of the sets of ``action.py``.
 
     Where there is a screen, ``picture`` is what it shows, as PNG, and ``boxes[i]`` is where the element of ``lines[i]`` lies on
-    the picture; None for an element without a place.
+    the picture; None for an element without a place. ``inputs`` are the pictures and sounds that came with the task,
+    as ``data:`` URLs by their content keys; an episode adds them.
     """
 
     task: str
@@ -82,3 +85,4 @@ class Page:
     verbs: tuple[str, ...] = VERBS
     picture: bytes | None = field(default=None, repr=False)
     boxes: tuple[Box | None, ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict, repr=False)

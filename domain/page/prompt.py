@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .action import BROWSER_VERBS, COMMAND_VERBS, DESKTOP_VERBS, VERBS
+from .media import add_marks, without_marks
 from .messages import Message, Page
 from .plan import Goal
+from .reading import LINES_INSTRUCTIONS
 
 INSTRUCTIONS = (
     "You operate a web page. You are shown the task, the page as one numbered line per element, and what you did so far. "
@@ -76,6 +78,7 @@ OWN_INSTRUCTIONS = (
     *_INSTRUCTIONS.values(),
     *(f"{own} {GOAL_INSTRUCTIONS}" for own in _INSTRUCTIONS.values()),
     *(PLAN_INSTRUCTIONS, CHECK_INSTRUCTIONS),
+    LINES_INSTRUCTIONS,
 )
 """The program's own instructions, which are the same in every run."""
 
@@ -98,9 +101,11 @@ def observe(page: Page, history: Sequence[str], before: Sequence[Message] = (), 
     plan, the goal ``now`` stands there in its place, and ``history`` has the actions for this goal: so a part of a long task is
     asked for as a short task is. Instructions stand before the program's own in one system message, because many templates
     take only one. The embedded model's chat template omits the system message.
+
+    The marks of the page's inputs stand after the words of the task. Nothing else of a page is a mark (``media.py``).
     """
     if page.is_question:
-        return [*before, {"role": "user", "content": page.task}]
+        return [*before, {"role": "user", "content": _task(page)}]
     asked = f"now: {now}" if now else f"task: {page.task}"
     own = _INSTRUCTIONS[page.verbs]
     return _ask(_lines(page, history), f"{asked}\ndo: ", f"{own} {GOAL_INSTRUCTIONS}" if now else own, before)
@@ -108,7 +113,7 @@ def observe(page: Page, history: Sequence[str], before: Sequence[Message] = (), 
 
 def ask_for_plan(page: Page, reached: Sequence[Goal] = (), before: Sequence[Message] = ()) -> list[Message]:
     """The messages that ask for a plan from this page on; ``reached`` are the goals of earlier plans that were reached."""
-    lines = [f"task: {page.task}", *page.lines, *(f"reached: {goal.words}" for goal in reached[-HISTORY:])]
+    lines = [_task(page, "task: "), *page.lines, *(f"reached: {goal.words}" for goal in reached[-HISTORY:])]
     return _ask(lines, f"task: {page.task}\nplan: ", PLAN_INSTRUCTIONS, before)
 
 
@@ -119,13 +124,19 @@ def ask_for_check(page: Page, history: Sequence[str], goal: str, before: Sequenc
 
 def _lines(page: Page, history: Sequence[str]) -> list[str]:
     """The task, the page, the latest actions, and why the last one failed."""
-    lines = [f"task: {page.task}", *page.lines, *(f"did: {action[:LONGEST_ACTION]}" for action in history[-HISTORY:])]
+    lines = [_task(page, "task: "), *page.lines, *(f"did: {action[:LONGEST_ACTION]}" for action in history[-HISTORY:])]
     return [*lines, f"error: {page.error}"] if page.error else lines
+
+
+def _task(page: Page, title: str = "") -> str:
+    """The words of the task, and the marks of what came with them."""
+    return add_marks(without_marks(f"{title}{page.task}"), page.inputs)
 
 
 def _ask(lines: Sequence[str], ending: str, own: str, before: Sequence[Message]) -> list[Message]:
     instructions = [message["content"] for message in before if message["role"] == "system"]
+    task, rest = lines[0], without_marks("\n".join([*lines[1:], ending]))
     return [
         {"role": "system", "content": "\n\n".join([*instructions, own])},
-        {"role": "user", "content": "\n".join([*lines, ending])},
+        {"role": "user", "content": f"{task}\n{rest}"},
     ]

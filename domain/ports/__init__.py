@@ -12,6 +12,7 @@ from .clock import Clock as Clock
 from .environment import Environment as Environment
 from .environment import PlannedScript as PlannedScript
 from .environment import Script as Script
+from .model import NO_MEDIA as NO_MEDIA
 from .model import AdapterServer as AdapterServer
 from .model import Answer as Answer
 from .model import Model as Model
@@ -19,6 +20,9 @@ from .model import Proof as Proof
 from .model import RoleModel as RoleModel
 from .model import ScoringModel as ScoringModel
 from .model import Teacher as Teacher
+from .model import complete as complete
+from .model import require_taken as require_taken
+from .model import takes_of as takes_of
 from .reviewer import Attempt as Attempt
 from .reviewer import Reviewer as Reviewer
 from .training import LaunchedTraining as LaunchedTraining

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from ..errors import GrokputerError
+from ..errors import GrokputerError, ModelError
+from ..page.media import complain_of_untaken, kinds_of
 from ..page.messages import Completion, Message, Request
 from ..page.tools import Tool, ToolCall
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+NO_MEDIA: Final[Mapping[str, str]] = MappingProxyType({})
 
 Answer = Completion | GrokputerError
 """The answer to a request, or the error in its place."""
@@ -32,12 +36,13 @@ class Model(Protocol):
         temperature: float = 0.0,
         seed: int = 0,
         tools: Sequence[Tool] = (),
+        media: Mapping[str, str] = NO_MEDIA,
     ) -> Completion:
         """Answer with the base (``adapter=None``) or with the named LoRA adapter applied.
 
-        Temperature 0 is greedy. ``tools`` are the functions that are offered; a request without them is made without this
-        argument. Raises ``ModelError`` when there is no answer, and ``UnknownAdapter`` when the adapter
-        is not loaded.
+        Temperature 0 is greedy. ``tools`` are the functions that are offered, and ``media`` what the marks in the messages
+        stand for (``Request.media``); a request without them is made without these arguments. Raises ``ModelError`` when
+        there is no answer, and ``UnknownAdapter`` when the adapter is not loaded.
         """
         ...
 
@@ -54,9 +59,14 @@ class Model(Protocol):
         It is called in the caller's thread. An error that it raises ends the answer. The default gives it the whole answer
         at once. Raises what ``complete`` raises.
         """
-        completion = _complete(self, request)
+        completion = complete(self, request)
         on_text(completion.text)
         return completion
+
+    @property
+    def takes(self) -> frozenset[str]:
+        """The kinds of media that its prompts may have: ``IMAGE`` and ``AUDIO`` of ``page/media.py``; by default none."""
+        return frozenset()
 
     @property
     def scoring(self) -> ScoringModel | None:
@@ -80,21 +90,40 @@ class Model(Protocol):
 
 def _answer_one(model: Model, request: Request) -> Answer:
     try:
-        return _complete(model, request)
+        return complete(model, request)
     except GrokputerError as error:
         return error
 
 
-def _complete(model: Model, request: Request) -> Completion:
-    options: dict[str, Any] = {"tools": request.tools} if request.tools else {}
+def complete(model: Model | Teacher, request: Request) -> Completion:
+    """The model's answer to the request. Raises ``ModelError``, also where the model does not take the request's media."""
+    require_taken(model, request.media)
+    further: dict[str, Any] = {
+        name: value for name, value in (("tools", request.tools), ("media", request.media)) if value
+    }
     return model.complete(
         request.messages,
         adapter=request.adapter,
         max_tokens=request.max_tokens,
         temperature=request.temperature,
         seed=request.seed,
-        **options,
+        **further,
     )
+
+
+def require_taken(model: object, media: Mapping[str, str], name: str = "") -> None:
+    """Raise ``ModelError`` where the model does not take such pictures or sounds. ``name`` names the model."""
+    if media and (problem := complain_of_untaken(kinds_of(media), takes_of(model), name or type(model).__name__)):
+        raise ModelError(problem)
+
+
+def takes_of(model: object) -> frozenset[str]:
+    """What the model takes; nothing where it was made before models could say it."""
+    untyped: Any = model
+    try:
+        return frozenset(untyped.takes)
+    except AttributeError:
+        return frozenset()
 
 
 @dataclass(frozen=True)
@@ -122,9 +151,10 @@ class ScoringModel(Protocol):
         adapter: str | None = None,
         tools: Sequence[Tool] = (),
         tool_calls: Sequence[ToolCall] = (),
+        media: Mapping[str, str] = NO_MEDIA,
     ) -> tuple[float, int]:
         """The log-probability of the answer, its calls and its end token, in nats, and its number of tokens. Raises
-        ``ModelError`` if it does not fit."""
+        ``ModelError`` if it does not fit, or the model does not take the media."""
         ...
 
     def next_logits(self, messages: Sequence[Message], *, adapter: str | None = None) -> list[float]:
@@ -200,7 +230,7 @@ class AdapterServer(Protocol):
 
 
 class Teacher(Protocol):
-    """A better model that is asked for the right answers."""
+    """A better model that is asked for the right answers. One that takes media has ``takes`` and ``media`` as a ``Model``."""
 
     @property
     def model(self) -> str:

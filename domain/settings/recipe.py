@@ -6,16 +6,28 @@ records its whole recipe in the log, so a recipe is plain JSON and holds everyth
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..errors import InvalidRecipe
 from .keys import RENAMED, RENAMED_PRESETS, RETIRED
-from .setting import MEASURED, OPERATORS, Group, Setting, declared, setting
+from .setting import MEASURED, OPERATORS, Form, Group, Setting, declared, setting
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 """The projections that ``target="attention"`` adapts, by the names that Llama-like models give them."""
+
+TARGETS = ("attention", "all-linear", "vision")
+"""The words of ``target`` that stand for many layers."""
+
+_LAYER = r"[A-Za-z_]\w{0,63}"
+"""The name of a layer; one alone has an underscore or a digit, so that a mistyped word is none."""
+
+TARGET = Form(
+    re.compile(rf"{'|'.join(TARGETS)}|(?=\w*[_\d]){_LAYER}|{_LAYER}( *, *{_LAYER})+", re.ASCII),
+    "one of attention, all-linear, vision, or names of layers with commas between them, as in q_proj, v_proj",
+)
 
 ROLE_RANKS = {"ocr": 16, "action": 8, "decomposition": 16, "recovery": 12}
 """The rank for each role under the preset ``large``. Source: operators' requirements."""
@@ -48,9 +60,10 @@ class Recipe(Group):
     )
     target: str = setting(
         "all-linear",
-        "Layers that are adapted: all linear ones, or attention's q, k, v, o.",
+        "Layers that are adapted: all linear ones, or attention's q, k, v, o. Of a vision model those of its language side; "
+        "'vision' adapts all linear ones of both sides. Or names of layers with commas between them, on both sides.",
         source="QLoRA (arXiv 2305.14314), section 4, and measured",
-        choices=("attention", "all-linear"),
+        form=TARGET,
     )
     epochs: int = setting(4, "Passes over the dataset.", unit="epochs", low=1, high=1000)
     batch: int = setting(4, "Examples per forward pass.", unit="examples", low=1, high=4096)
@@ -198,7 +211,8 @@ class Recipe(Group):
     def __post_init__(self) -> None:
         for name, figure in FIGURES.items():
             value = getattr(self, name)
-            if not figure.takes(value):
+            fits = figure.form is None or (isinstance(value, str) and figure.form.pattern.fullmatch(value))
+            if not figure.takes(value) or not fits:
                 raise InvalidRecipe(f"recipe setting '{name}' has value {value!r}; it takes {figure.allowed()}")
         if not self.sft_weight + self.kto_weight + self.dpo_weight > 0:
             raise InvalidRecipe(
@@ -233,6 +247,12 @@ class Recipe(Group):
 
 FIGURES: dict[str, Setting] = declared(Recipe)
 """Each figure of the recipe by name, with default, range and help."""
+
+
+def read_target(target: str) -> tuple[str, ...]:
+    """The names of layers in the target; empty where it is one of ``TARGETS``."""
+    return () if target in TARGETS else tuple(name.strip() for name in target.split(","))
+
 
 _RENAMED = {
     old.removeprefix("training."): new.removeprefix("training.")

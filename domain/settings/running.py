@@ -120,7 +120,7 @@ class GatewaySettings(Group):
 
 @dataclass(frozen=True)
 class ModelSettings(Group):
-    """The base model, one for all roles. A role may have a model of its own at an endpoint."""
+    """The base model. A role may have one of its own at an endpoint."""
 
     PREFIX: ClassVar[str] = "model"
     IS_PER_ROLE: ClassVar[bool] = False

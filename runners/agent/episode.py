@@ -7,14 +7,14 @@ and carried out exactly as in a run.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from ...domain.page.messages import Completion, Message, Page
+from ...domain.page.messages import Completion, Message, Page, Request
 from ...domain.page.plan import plan_of_one
 from ...domain.page.prompt import ask_for_check, ask_for_plan, observe
-from ...domain.ports import Environment, Model, PlannedScript, Script, Teacher
+from ...domain.ports import NO_MEDIA, Environment, Model, PlannedScript, Script, Teacher, complete
 from ...domain.rules.coordination import Coordinator, PlanBounds
 from ...domain.rules.roles import PLANS, READS, RECOVERS, changed_nothing, role_of_next_step
 from ...domain.vocabulary import Finding, StepKind
@@ -67,6 +67,7 @@ class Episode:
         preface: Preface = MappingProxyType({}),
         bounds: PlanBounds | None = None,
         sight: Sight | None = None,
+        inputs: Mapping[str, str] = NO_MEDIA,
     ) -> None:
         self.environment = environment
         self.sight = sight
@@ -74,6 +75,8 @@ class Episode:
         self.max_steps = max_steps
         self.role = role
         self.preface = preface
+        self.inputs = inputs
+        """The pictures and sounds that came with the task, as ``data:`` URLs by their content keys."""
         self.coordinator = Coordinator(bounds)
         self._turn = role
         self.history: list[str] = []
@@ -117,14 +120,15 @@ class Episode:
     def ask(self) -> list[Message]:
         """The messages that ask for the next step."""
         before, coordinator = self.preface.get(self.turn, ()), self.coordinator
+        page = replace(self.page, inputs=self.inputs) if self.inputs else self.page
         if self.kind == StepKind.READ:
             assert self.sight is not None
-            return [*before, *self.sight.ask(self.page)]
+            return [*before, *self.sight.ask(page)]
         if self.kind == StepKind.PLAN:
-            return ask_for_plan(self.page, coordinator.reached, before)
+            return ask_for_plan(page, coordinator.reached, before)
         if self.kind == StepKind.CHECK:
-            return ask_for_check(self.page, self.done_for_goal, coordinator.now, before)
-        return observe(self.page, self.done_for_goal, before, coordinator.now)
+            return ask_for_check(page, self.done_for_goal, coordinator.now, before)
+        return observe(page, self.done_for_goal, before, coordinator.now)
 
     def answer_alone(self) -> Completion | None:
         """The answer of a step for which no model is asked; None where one is."""
@@ -211,9 +215,10 @@ def play(
     preface: Preface = MappingProxyType({}),
     bounds: PlanBounds | None = None,
     sight: Sight | None = None,
+    inputs: Mapping[str, str] = NO_MEDIA,
 ) -> Iterator[Step]:
     """Play from the page on until the task is done or the steps are used up."""
-    episode = Episode(environment, page, max_steps, role, preface, bounds, sight)
+    episode = Episode(environment, page, max_steps, role, preface, bounds, sight, inputs)
     while not episode.is_over:
         messages = episode.ask()
         yield episode.take(messages, actor(episode, messages))
@@ -225,18 +230,18 @@ def is_success(page: Page) -> bool:
 
 
 def ask_model(
-    model: Model | Teacher, adapter: str | None, max_tokens: int, temperature: float = 0.0, seed: int = 0
+    model: Model | Teacher,
+    adapter: str | None,
+    max_tokens: int,
+    temperature: float = 0.0,
+    seed: int = 0,
+    media: Mapping[str, str] = NO_MEDIA,
 ) -> Actor:
-    """An actor that asks the model, with the adapter applied."""
+    """An actor that asks the model, with the adapter applied. ``media`` is what the marks in its prompts stand for."""
 
     def act(episode: Episode, messages: Sequence[Message]) -> Completion:
-        return model.complete(
-            messages,
-            adapter=adapter,
-            max_tokens=max_tokens,
-            temperature=temperature,
-            seed=seed + len(episode.history),
-        )
+        request = Request(messages, adapter, max_tokens, temperature, seed + len(episode.history), media=media)
+        return complete(model, request)
 
     return act
 

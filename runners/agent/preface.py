@@ -16,11 +16,13 @@ from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotPossible
 from ...domain.events import TaskStarted
 from ...domain.events.base import KEY
+from ...domain.page.media import add_marks, without_marks
 from ...domain.page.messages import Message
 from ...domain.rules.coordination import recorded_bounds
 from ...domain.rules.observing import recorded_observe
 from ...domain.rules.roles import roles_in
 from ...domain.settings.running import INSTRUCTIONS
+from .inputs import read_inputs, shown_to
 
 if TYPE_CHECKING:
     from ..store.log import Log
@@ -75,11 +77,14 @@ def roles_of(started: TaskStarted) -> tuple[str, ...]:
     return roles_in(started.role, is_planned=recorded_bounds(settings) is not None, is_read=is_read)
 
 
-def earlier_turns(log: Log, session: str, role: str, environment: str, limit: int) -> tuple[Message, ...]:
+def earlier_turns(
+    log: Log, session: str, role: str, environment: str, limit: int, takes: Collection[str] = ()
+) -> tuple[Message, ...]:
     """The latest ``limit`` turns of the session's conversation, oldest first: each question, and the answer to it.
 
     Turns of other roles and environments do not belong to it. Turns without an answer, and those whose words were erased,
-    are missing. Raises ``LogError``.
+    are missing. A question has its pictures, and its sounds where they are among what the model ``takes``. Raises
+    ``LogError``.
     """
     turns: list[tuple[Message, Message]] = []
     for run in runs_of_session(log, session) if limit else ():
@@ -88,8 +93,10 @@ def earlier_turns(log: Log, session: str, role: str, environment: str, limit: in
         if not started.is_question or (started.role, started.environment) != (role, environment) or not run.steps:
             continue
         question, answer = log.get_content(started.task), log.get_content(run.steps[-1].answer)
-        if question is not None and answer and answer.strip():
-            turns.append(({"role": "user", "content": question}, {"role": "assistant", "content": answer}))
+        inputs = read_inputs(log, started)
+        if question is not None and inputs is not None and answer and answer.strip():
+            asked = add_marks(without_marks(question), shown_to(inputs, takes))
+            turns.append(({"role": "user", "content": asked}, {"role": "assistant", "content": without_marks(answer)}))
         if len(turns) == limit:
             break
     return tuple(message for turn in reversed(turns) for message in turn)

@@ -17,7 +17,7 @@ from ...domain.errors import EnvironmentUnavailable, GrokputerError, LogError
 from ...domain.events import Assignment, Capability, TaskStarted
 from ...domain.page.messages import Completion, Message, Page, Request
 from ...domain.page.tools import read_stored, show_answer
-from ...domain.ports import Environment, Model, RoleModel
+from ...domain.ports import Environment, Model, RoleModel, takes_of
 from ...domain.rules.coordination import PLAN_SETTINGS, recorded_bounds
 from ...domain.rules.observing import OBSERVE, recorded_observe
 from ...domain.rules.roles import READS
@@ -30,6 +30,7 @@ from ..store.ledger import Ledger
 from .abandoned import end_lost, playing
 from .beginning import is_planned, reads_pages, recorded_settings, routes_of
 from .episode import Episode, Step, is_success
+from .inputs import media_in, read_inputs, shown_to
 from .preface import Preface, make_preface
 from .sampling import Asked, answer_by_role
 from .screens import record_screen
@@ -51,6 +52,8 @@ class Task:
     session: str | None = None
     earlier: tuple[Message, ...] = ()
     """The earlier turns of the conversation that a question belongs to, oldest first."""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """The pictures and sounds that came with the task, as ``data:`` URLs by their content keys."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,10 @@ class ActiveRun:
     preface: Preface
     alone: frozenset[str] = frozenset()
     """The roles with a model of their own."""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """Those of the task's inputs that the model is shown."""
+    media: Mapping[str, str] = field(default_factory=dict)
+    """What the marks in its prompts stand for."""
     watch: Stopwatch = field(default_factory=Stopwatch)
     """The run's duration since its start."""
 
@@ -85,8 +92,8 @@ class ActiveRun:
         """The episode of the run, which begins on the page."""
         started = self.run.started
         assert started is not None
-        bounds = recorded_bounds(started.policy)
-        return Episode(environment, page, self.max_steps, self.task.role, self.preface, bounds, self._sight())
+        bounds, role = recorded_bounds(started.policy), self.task.role
+        return Episode(environment, page, self.max_steps, role, self.preface, bounds, self._sight(), self.inputs)
 
     def _sight(self) -> Sight | None:
         """How the run reads; None where it does not. A model is asked where the reading role has an adapter or a model."""
@@ -237,8 +244,11 @@ class TaskRunner:
             base=self.base,
             session=task.session,
             policy=recorded,
+            inputs=tuple(task.inputs),
         )
-        return ActiveRun(run, task, routes, state.policy, preface, alone)
+        inputs = shown_to(dict(task.inputs), takes_of(self.model)) if task.inputs else {}
+        media = inputs | media_in(self.ledger, task.earlier)
+        return ActiveRun(run, task, routes, state.policy, preface, alone, inputs, media)
 
     def _leave_unserved(self, routes: Mapping[str, Route]) -> tuple[dict[str, Route], frozenset[str]]:
         """The routes, and the roles with a model of their own. Such a model has no adapter that it does not serve."""
@@ -269,9 +279,10 @@ class TaskRunner:
             with active.watch.paused():  # loading weights is not part of the run
                 self.prepare(params.adapter)
         seed = active.task.seed + len(episode.history)
-        is_read = episode.kind == StepKind.READ
+        is_read, temperature = episode.kind == StepKind.READ, params.temperature
         longest = max(params.max_tokens, LONGEST_READING) if is_read else params.max_tokens
-        return Request(episode.ask(), params.adapter, longest, params.temperature, seed), params.max_resamples
+        request = Request(episode.ask(), params.adapter, longest, temperature, seed, media=active.media)
+        return request, params.max_resamples
 
     def record_step(self, active: ActiveRun, step: Step) -> None:
         """Record the step in the run. Raises ``BadText`` for an answer that is not valid Unicode."""
@@ -351,9 +362,12 @@ class TaskRunner:
 
 
 def task_of(ledger: Ledger, started: TaskStarted) -> Task | None:
-    """The task of a run; None when its text was erased."""
+    """The task of a run; None when its text or one of its pictures and sounds was erased."""
     words = ledger.get_content(started.task) if started.is_question else started.task
-    return None if words is None else Task(started.environment, words, started.seed, started.role, started.session)
+    inputs = read_inputs(ledger, started)
+    if words is None or inputs is None:
+        return None
+    return Task(started.environment, words, started.seed, started.role, started.session, inputs=inputs)
 
 
 def acts_of(ledger: Ledger, run: TaskRun) -> Sequence[tuple[list[dict[str, str]], str]]:

@@ -8,6 +8,7 @@ the texts.
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from uuid import uuid4
 
 from eventsourcing.persistence import IntegrityError
 
+from ...adapters.data.media_files import FOLDER
 from ...domain.aggregates.base import OWN_NAMES
 from ...domain.aggregates.erasure import ContentErasure
 from ...domain.errors import LogError
@@ -34,6 +36,7 @@ from ...domain.events import (
     TaskStarted,
 )
 from ...domain.events.base import keys_in
+from ...domain.page.media import words_of
 from ...domain.page.tools import read_stored
 from ...domain.settings.keys import without_role
 from ...domain.settings.running import TEXT_SETTINGS
@@ -184,7 +187,7 @@ class Search:
     def _note_words(self, session: str, key: str) -> None:
         words = self.log.get_content(key)
         if words is not None and words.strip():
-            self._conversations.setdefault(session, set()).add(words)
+            self._conversations.setdefault(session, set()).add(words_of(words))
 
     def _note_calls(self, session: str, key: str | None) -> None:
         if calls := read_stored(key, self.log.get_content):
@@ -225,7 +228,7 @@ class Search:
 def _contents(said: Any) -> set[str]:
     """The contents of all messages in a prompt, or in the prompts of a correction, and the arguments of calls in them."""
     if isinstance(said, dict) and isinstance(said.get("content"), str):
-        return {said["content"], *_arguments(said.get("tool_calls", []))}
+        return {words_of(said["content"]), *_arguments(said.get("tool_calls", []))}
     if isinstance(said, dict):
         return _contents(said.get("messages", []))
     return set().union(*map(_contents, said)) if isinstance(said, list) else set()
@@ -337,6 +340,7 @@ def drop_datasets(folder: Path, trainings: list[str]) -> None:
     """Delete the dataset files of these trainings; one that is needed again is written from the log, without the texts."""
     for training in trainings:
         (folder / "trainings" / training / "dataset.jsonl").unlink(missing_ok=True)
+        shutil.rmtree(folder / "trainings" / training / FOLDER, ignore_errors=True)
 
 
 def _trace_lessons(log: Log, words: Words) -> None:

@@ -8,7 +8,7 @@ its task is a question in words, is recorded as unverified.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -18,7 +18,7 @@ from ...domain.page.messages import Completion, Message, Page
 from ...domain.page.plan import parse_plan
 from ...domain.page.prompt import observe
 from ...domain.page.tools import Tool, ToolCall, read_calls, read_stored, require_offered
-from ...domain.ports import Environment, PlannedScript, Script, Teacher
+from ...domain.ports import NO_MEDIA, Environment, PlannedScript, Script, Teacher
 from ...domain.rules.coordination import recorded_bounds
 from ...domain.vocabulary import StepKind
 from ..agent.episode import (
@@ -30,6 +30,7 @@ from ..agent.episode import (
     follow_script,
     is_success,
 )
+from ..agent.inputs import media_of
 from ..agent.preface import recorded_preface
 from ..agent.runner import task_of
 from ..store.ledger import Ledger
@@ -124,7 +125,15 @@ def _answer(
         raise NotPossible(f"the task of run {run.id.hex} was erased; it cannot be corrected")
     role = run.started.role
     before = recorded_preface(ledger, run).get(role, ())
-    return CorrectedStep(observe(environment.reset(task.task, task.seed), [], before), text, role)
+    page = environment.reset(task.task, task.seed)
+    asked = _recorded_prompt(ledger, run) if task.inputs else None
+    return CorrectedStep(asked or observe(replace(page, inputs=task.inputs), [], before), text, role)
+
+
+def _recorded_prompt(ledger: Ledger, run: TaskRun) -> list[Message] | None:
+    """The prompt of the run's last step, with the pictures where they stood; None without one."""
+    prompt = ledger.get_content(run.steps[-1].prompt) if run.steps else None
+    return None if prompt is None else json.loads(prompt)
 
 
 def _answer_step(ledger: Ledger, run: TaskRun, text: str, number: int, calls: Sequence[ToolCall] = ()) -> CorrectedStep:
@@ -240,21 +249,24 @@ def correct_by_teacher(
     assert started is not None
     if run.has_tools:
         return None
+    media = media_of(ledger, run)
     if started.is_question:
-        steps = try_again(ledger, run, environment, ask_teacher(teacher), 1, 1)
+        steps = try_again(ledger, run, environment, ask_teacher(teacher, media=media), 1, 1)
         is_answer = bool(steps) and is_success(steps[-1].page)
         return record_steps(ledger, run, lessons_of(steps), "teacher", False, actor) if is_answer and tries else None
     for attempt in range(tries):
-        ask = ask_teacher(teacher, RETRY_TEMPERATURE if attempt else 0.0, seed=1000 * attempt)
+        ask = ask_teacher(teacher, RETRY_TEMPERATURE if attempt else 0.0, seed=1000 * attempt, media=media)
         steps = try_again(ledger, run, environment, ask, first)
         if steps and is_success(steps[-1].page):
             return record_lessons(ledger, run, steps, "teacher", actor)
     return None
 
 
-def ask_teacher(teacher: Teacher, temperature: float = 0.0, seed: int = 0) -> Actor:
+def ask_teacher(
+    teacher: Teacher, temperature: float = 0.0, seed: int = 0, media: Mapping[str, str] = NO_MEDIA
+) -> Actor:
     """An actor that asks the teacher. White space around its answer is stripped."""
-    ask = ask_model(teacher, None, TEACHER_TOKENS, temperature, seed)
+    ask = ask_model(teacher, None, TEACHER_TOKENS, temperature, seed, media)
 
     def act(episode: Episode, messages: Sequence[Message]) -> Completion:
         completion = ask(episode, messages)

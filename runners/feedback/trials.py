@@ -40,9 +40,9 @@ def try_again(
     preface, bounds = recorded_preface(ledger, run), bounds or recorded_bounds(run.started.policy)
     page = environment.reset(task.task, task.seed)
     most = sum(act.step < first for act in run.acts) + (longest_episode(run) if max_acts is None else max_acts)
-    steps = play(
-        environment, page, repeat_answers(own, actor), most, task.role, preface, bounds, sight_again(run.started.policy)
-    )
+    sight = sight_again(run.started.policy)
+    actor = repeat_answers(own, actor)
+    steps = play(environment, page, actor, most, task.role, preface, bounds, sight, task.inputs)
     return list(steps)[len(own) :]
 
 

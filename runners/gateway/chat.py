@@ -44,6 +44,8 @@ async def _complete(gateway: Gateway, key: AccessKey, request: web.Request) -> w
         body = await read_body(request)
     asked = read_chat_request(body)
     gateway.process_metrics.count_parts(asked.body.get("messages"))
+    if asked.media or asked.unread:
+        await gateway.require_readable(asked)
     gateway.admission.count_request(key)
     session = read_session(request.headers.get("x-session-id"))
     begun = await gateway.owner.store(begin(asked, key.holder, session, _run_id(key, request), key.id))

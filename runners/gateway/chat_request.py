@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 from ...adapters.serving.reply import loads, refuse_constant
 from ...domain.errors import BadText, BadTools, GrokputerError
-from ...domain.page.media import IMAGE, write_mark
+from ...domain.page.media import AUDIO, KINDS, marks_in, without_marks, words_of, write_mark
 from ...domain.page.messages import Message
 from ...domain.page.tools import Tool, check_messages, check_tools
 from ...domain.text import is_unicode
@@ -19,6 +20,8 @@ LONGEST_SESSION = 200
 """Characters of a session's name; chosen."""
 LARGEST_NUMBER = 1e15
 """The largest number of a field; chosen: JSON has longer ones, which no float holds."""
+AUDIO_FORM = re.compile(r"[a-z0-9]{1,10}")
+"""The format of a sound, such as ``wav``."""
 ROLES = {"developer": "system", "function": "tool"}
 """Roles of messages under other names, and what they are recorded as."""
 
@@ -39,9 +42,12 @@ class ChatRequest:
     body: Mapping[str, Any]
     """As it came; it goes to an endpoint with another ``model`` alone."""
     messages: tuple[Message, ...]
-    """The conversation in words. A part that is no text stands as its kind in brackets, a picture with its mark or URL."""
-    pictures: Mapping[str, str]
-    """The pictures in the messages, as ``data:`` URLs, by their SHA-256, which makes their marks."""
+    """The conversation in words. A picture or sound stands as its mark (``media.py``), any other part that is no text as its
+    kind in brackets, with its URL where it has one."""
+    media: Mapping[str, str]
+    """What the marks stand for, as ``data:`` URLs, by their SHA-256."""
+    unread: tuple[str, ...]
+    """The parts that are neither text nor media that came with the request, as they stand in the words."""
     tools: tuple[Tool, ...]
     is_stream: bool
     wants_usage: bool
@@ -51,14 +57,20 @@ class ChatRequest:
 
     @property
     def question(self) -> str:
-        """The last words of the user; the last message's where there are none."""
+        """The last words of the user; the last message's where there are none. They have no marks."""
+        kinds = dict.fromkeys(f"[{kind}]" for kind, _ in marks_in(self._asked))
+        return words_of(self._asked).strip("\n") or " ".join(kinds) or "(no words)"
+
+    @property
+    def inputs(self) -> list[str]:
+        """The pictures and sounds that came with the question, as ``data:`` URLs, each once."""
+        return [self.media[key] for key in dict.fromkeys(key for _, key in marks_in(self._asked))]
+
+    @property
+    def _asked(self) -> str:
+        """The last message of the user that is not blank; the last message where there is none."""
         asked = [message["content"] for message in self.messages if message["role"] == "user"]
-        found = (
-            next((words for words in reversed(asked) if words.strip()), self.messages[-1]["content"]) or "(no words)"
-        )
-        for digest in self.pictures:
-            found = found.replace(write_mark(IMAGE, digest), "[image_url]")
-        return found
+        return next((words for words in reversed(asked) if words.strip()), self.messages[-1]["content"])
 
 
 def read_object(body: bytes) -> dict[str, Any]:
@@ -79,12 +91,14 @@ def read_chat_request(body: bytes) -> ChatRequest:
     if not isinstance(model, str) or not model.strip():
         raise BadRequest("model is missing; give a role such as action, an adapter, or base", "model")
     options = value.get("stream_options")
-    pictures: dict[str, str] = {}
+    parts = _Parts()
+    messages = _messages(value.get("messages"), parts)
     return ChatRequest(
         model=model,
         body=value,
-        messages=_messages(value.get("messages"), pictures),
-        pictures=pictures,
+        messages=messages,
+        media=parts.media,
+        unread=tuple(parts.unread),
         tools=_checked(check_tools, value.get("tools") or [], "tools"),
         is_stream=value.get("stream") is True,
         wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
@@ -93,19 +107,27 @@ def read_chat_request(body: bytes) -> ChatRequest:
     )
 
 
-def _messages(given: object, pictures: dict[str, str]) -> tuple[Message, ...]:
+@dataclass
+class _Parts:
+    """The parts of the messages that are no text."""
+
+    media: dict[str, str] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
+
+
+def _messages(given: object, parts: _Parts) -> tuple[Message, ...]:
     if not isinstance(given, list) or not given:
         raise BadRequest("messages is missing; give a list of messages with role and content", "messages")
     if not all(isinstance(message, dict) for message in given):
         raise BadRequest("messages has an entry that is no object", "messages")
     messages: tuple[Message, ...] = _checked(
-        check_messages, [_in_words(message, pictures) for message in given], "messages"
+        check_messages, [_in_words(message, parts) for message in given], "messages"
     )
     return messages
 
 
-def _in_words(message: dict[str, Any], pictures: dict[str, str]) -> dict[str, Any]:
-    """The message with the keys that are recorded, and its content as text. Its pictures are added to ``pictures``."""
+def _in_words(message: dict[str, Any], parts: _Parts) -> dict[str, Any]:
+    """The message with the keys that are recorded, and its content as text. What is no text is added to ``parts``."""
     kept = {key: message[key] for key in ("role", "tool_calls", "tool_call_id", "name") if message.get(key)}
     role = kept.get("role")
     kept["role"] = ROLES.get(role, role) if isinstance(role, str) else role
@@ -113,31 +135,45 @@ def _in_words(message: dict[str, Any], pictures: dict[str, str]) -> dict[str, An
         kept.pop("name", None)
         kept.pop("tool_call_id", None)
     content = message.get("content")
-    kept["content"] = "\n".join(_say_part(part, pictures) for part in content) if isinstance(content, list) else content
+    if isinstance(content, list):
+        kept["content"] = "\n".join(_say_part(part, parts) for part in content)
+    else:
+        kept["content"] = without_marks(content) if isinstance(content, str) else content
     if content is None and role == "assistant":
         kept["content"] = ""
     return kept
 
 
-def _say_part(part: object, pictures: dict[str, str]) -> str:
-    """The words of a part of a message; its kind in brackets where it has none, and what shows its picture."""
+def _say_part(part: object, parts: _Parts) -> str:
+    """The words of a part of a message; its mark, or its kind in brackets, where it has none."""
     if isinstance(part, str):
-        return part
+        return without_marks(part)
     if not isinstance(part, dict):
         raise BadRequest("messages has a part of a content that is no object", "messages")
     text = part.get("text")
     if isinstance(text, str):
-        return text
-    kind = part.get("type") or "part"
-    shown = part.get(kind) if isinstance(kind, str) else None
-    url = shown.get("url") if isinstance(shown, dict) else shown
-    if kind != IMAGE or not isinstance(url, str) or not is_unicode(url):
-        return f"[{kind}]"
-    if url[:5].lower() != "data:":
-        return f"[{kind} {url}]"  # named, and never fetched
-    digest = sha256(url.encode()).hexdigest()
-    pictures[digest] = url
-    return write_mark(IMAGE, digest)
+        return without_marks(text)
+    url = _url_of(part)
+    if url is not None and url[:5].lower() == "data:":
+        key = f"sha256:{sha256(url.encode()).hexdigest()}"
+        parts.media[key] = url
+        return write_mark(part["type"], key)
+    named = f" {without_marks(url)}" if url else ""  # a picture elsewhere is named, and never fetched
+    parts.unread.append(f"[{part.get('type') or 'part'}{named}]")
+    return parts.unread[-1]
+
+
+def _url_of(part: Mapping[str, Any]) -> str | None:
+    """The address of the part's picture, or its sound as one; None where it has neither."""
+    shown = part.get(str(part.get("type")))
+    if part.get("type") == AUDIO and isinstance(shown, dict):
+        data, form = shown.get("data"), shown.get("format")
+        url: Any = (
+            f"data:audio/{form};base64,{data}" if isinstance(data, str) and AUDIO_FORM.fullmatch(str(form)) else None
+        )
+    else:
+        url = shown.get("url") if isinstance(shown, dict) else shown
+    return url if part.get("type") in KINDS and isinstance(url, str) and is_unicode(url) else None
 
 
 def _checked(check: Any, value: object, field: str) -> Any:

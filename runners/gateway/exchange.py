@@ -13,7 +13,6 @@ from ...domain.aggregates.base import Aggregate, Context, derive_id
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import Hint, NotFound
 from ...domain.events import Capability
-from ...domain.page.media import IMAGE, write_mark
 from ...domain.page.tools import read_stored
 from ...domain.rules.routing import Route, route
 from ...domain.settings.settings import ROLES
@@ -136,6 +135,7 @@ def begin(
             base=desk.base_label,
             session=session,
             policy={**_policy(desk, asked, role), ACCESS_KEY: key},
+            inputs=tuple(map(desk.ledger.put_picture, asked.inputs)) if keeps_texts else (),
         )
         model, prices = desk.state.policy.model, _prices(desk, chosen)
         return (run,), Exchange(run, asked, role, chosen, model, prices, keeps_texts)
@@ -237,9 +237,9 @@ def _take_step(desk: Desk, exchange: Exchange, reply: Reply, took_ms: int, holde
 def _prompt(desk: Desk, asked: ChatRequest) -> tuple[str, list[str]]:
     """The conversation in JSON, and the content keys of its pictures, which stand in it in place of their marks."""
     prompt, keys = json.dumps(asked.messages, ensure_ascii=False), list[str]()
-    for digest, picture in asked.pictures.items():
-        keys.append(desk.ledger.put_picture(picture, digest))
-        prompt = prompt.replace(write_mark(IMAGE, digest), write_mark(IMAGE, keys[-1]))
+    for digest, picture in asked.media.items():
+        keys.append(desk.ledger.put_picture(picture, digest.removeprefix("sha256:")))
+        prompt = prompt.replace(f" {digest}]", f" {keys[-1]}]")
     return prompt, keys
 
 

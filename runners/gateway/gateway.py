@@ -14,6 +14,7 @@ from ...domain.vocabulary import Backend
 from ..wiring.services import Services
 from . import chat
 from .admission import LONGEST_BODY, Admission
+from .chat_request import BadRequest
 from .connections import Connections
 from .metrics.exporter import TraceExporter
 from .metrics.page import show_metrics
@@ -27,6 +28,7 @@ from .upstreams.local import LocalUpstream
 
 if TYPE_CHECKING:
     from ...domain.ports import Clock
+    from .chat_request import ChatRequest
     from .exchange import Exchange
     from .upstreams.upstream import Upstream
 
@@ -110,6 +112,14 @@ class Gateway:
             return self._endpoint
         assert self._local is not None
         return self._local
+
+    async def require_readable(self, asked: ChatRequest) -> None:
+        """Raise ``BadRequest`` where the model of this process is not shown all that is asked; an endpoint decides itself."""
+        state = self.owner.state
+        if self._local is None or state is None or state.policy.model.backend == Backend.ENDPOINT:
+            return
+        if problem := await self._local.complain_of(asked):
+            raise BadRequest(problem, "messages")
 
     def _bind(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:

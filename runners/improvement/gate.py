@@ -15,6 +15,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from uuid import UUID
 
+from ...adapters.data.media_files import keys_in_examples
 from ...domain.aggregates.adapter import Adapter
 from ...domain.aggregates.base import ACTOR, derive_id
 from ...domain.aggregates.run import LARGEST_SEED, TaskRun
@@ -31,6 +32,7 @@ from ...domain.vocabulary import Arm, Decision, GateReason
 from ...projections.bench import is_lost
 from ..agent.attempts import find_run
 from ..agent.batch import RunSpec, run_batch
+from ..agent.inputs import read_media
 from ..agent.runner import Task, TaskRunner
 from ..store.ledger import Ledger
 from ..wiring.services import Services
@@ -284,12 +286,18 @@ class _Bench:
         adapter = self.arms[arm]
         self.services.prepare(adapter)
         scores = [
-            model.score(example.messages, example.completion, adapter=adapter, **_tools(example))
+            model.score(example.messages, example.completion, adapter=adapter, **_further(example, self.ledger))
             for example in held.examples
         ]
         return -sum(score for score, _ in scores) / sum(tokens for _, tokens in scores)
 
 
-def _tools(example: Example) -> dict[str, Any]:
-    """The arguments of ``score`` for an example with tools; none for others, so that any model with ``score`` takes them."""
-    return {"tools": example.tools, "tool_calls": example.tool_calls} if example.has_tools else {}
+def _further(example: Example, ledger: Ledger) -> dict[str, Any]:
+    """The arguments of ``score`` for an example with tools or pictures; none for others, so that any model with ``score``
+    takes them. Raises ``ModelError`` where a picture was erased."""
+    keys = keys_in_examples([example])
+    media = read_media(ledger, keys)
+    if len(media) < len(keys):
+        raise ModelError("one of its pictures was erased")
+    tools = {"tools": example.tools, "tool_calls": example.tool_calls} if example.has_tools else {}
+    return tools | ({"media": media} if media else {})

@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ...adapters.data.dataset import TOPICS, Dataset, build_dataset
-from ...adapters.data.examples import write_examples
+from ...adapters.data.examples import Example, read_examples, write_examples
+from ...adapters.data.media_files import FOLDER, keys_in_examples, write_media
 from ...domain.aggregates.base import ACTOR, Context
 from ...domain.aggregates.training import TrainingJob
 from ...domain.errors import DamagedWeights, InvalidExamples, ModelError, TrainingError, TrainingInterrupted
@@ -24,6 +25,7 @@ from ...domain.events import TrainingRequested
 from ...domain.settings.recipe import Recipe
 from ...domain.settings.sizes import Resolved, resolve_for_base
 from ...domain.vocabulary import Backend
+from ..agent.inputs import read_media
 from ..lessons.gather import collect_examples
 from ..store.ledger import Ledger
 from ..store.log import adapters_folder
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 5
 """Most attempts at a training whose process is killed; chosen: too little memory kills it every time."""
+
+MOST_MEDIA_BYTES = 4_000_000_000
+"""Of a dataset's pictures, as texts; chosen: memory that a machine which trains a vision model has."""
 
 Report = Callable[["Progress"], None]
 Say = Callable[[str], None]
@@ -156,11 +161,26 @@ def _dataset_file(ledger: Ledger, job: TrainingJob, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "dataset.jsonl"
     if file.exists() and "sha256:" + hashlib.sha256(file.read_bytes()).hexdigest() == job.dataset.dataset:
-        return file
-    written = write_examples(file, rebuild_dataset(ledger, job).examples)
-    if written != job.dataset.dataset:
-        raise TrainingError("the recorded dataset can no longer be built: some of its content was erased")
+        examples = read_examples(file)
+    else:
+        examples = list(rebuild_dataset(ledger, job).examples)
+        if write_examples(file, examples) != job.dataset.dataset:
+            raise TrainingError("the recorded dataset can no longer be built: some of its content was erased")
+    _write_media(ledger, folder / FOLDER, examples)
     return file
+
+
+def _write_media(ledger: Ledger, folder: Path, examples: Sequence[Example]) -> None:
+    """Write the dataset's pictures beside its file. Raises ``TrainingError`` where one was erased."""
+    keys = keys_in_examples(examples)
+    media = read_media(ledger, keys)
+    if len(media) < len(keys):
+        raise TrainingError("the recorded dataset can no longer be built: some of its pictures were erased")
+    if (size := sum(map(len, media.values()))) > MOST_MEDIA_BYTES:
+        raise TrainingError(
+            f"the dataset's pictures have {size / 1e9:.1f} GB; at most {MOST_MEDIA_BYTES / 1e9:.0f} GB are trained on"
+        )
+    write_media(folder, media)
 
 
 def _train(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from ...adapters.data.examples import dataset_hash, encode_examples
+from ...adapters.data.examples import Example, dataset_hash, encode_examples
 from ...adapters.data.imports.public_set import UNKNOWN
+from ...adapters.data.media_files import keys_in_examples
 from ...domain.aggregates.example_set import ExampleSet, example_set_id
+from ...domain.page.media import replace_keys
 
 if TYPE_CHECKING:
     from ...adapters.data.imports.public_set import PublicSet
@@ -18,13 +22,16 @@ def record_import(ledger: Ledger, read: PublicSet, role: str, license: str | Non
 
     Raises ``BadText`` for a license that is not valid Unicode.
     """
-    dataset = dataset_hash(read.examples)
+    keys = {digest: ledger.put_picture(url) for digest, url in read.media.items()}
+    kept = [_with_keys(example, keys) for example in read.examples] if keys else read.examples
+    shown = set(keys_in_examples(kept))
+    dataset = dataset_hash(kept)
     id = example_set_id(role, dataset)
     if ledger.get(ExampleSet, id).recorded is not None:
         return False
-    fields = {
+    fields: dict[str, Any] = {
         "role": role,
-        "examples": ledger.put(encode_examples(read.examples).decode()),
+        "examples": ledger.put(encode_examples(kept).decode()),
         "dataset": dataset,
         "count": len(read.examples),
         "name": ledger.put(read.name, "the set's name"),
@@ -32,9 +39,18 @@ def record_import(ledger: Ledger, read: PublicSet, role: str, license: str | Non
         "left_out": read.left_out,
         "license": _put_license(ledger, license or read.license),
         "reasons": dict(read.reasons),
+        "pictures": tuple(key for key in keys.values() if key in shown),
     }
     ledger.write(ExampleSet, id, lambda examples: examples.import_(ledger.context(actor), **fields))
     return True
+
+
+def _with_keys(example: Example, keys: Mapping[str, str]) -> Example:
+    """The example, in whose marks content keys stand in place of hashes."""
+    return replace(
+        example,
+        messages=tuple({**message, "content": replace_keys(message["content"], keys)} for message in example.messages),
+    )
 
 
 def _put_license(ledger: Ledger, terms: str) -> str:

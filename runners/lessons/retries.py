@@ -20,6 +20,7 @@ from ...domain.ports import Environment, Model
 from ...domain.rules.coordination import recorded_bounds
 from ..agent.batch import WIDTH
 from ..agent.episode import Episode, Step, is_success
+from ..agent.inputs import media_of
 from ..agent.preface import Preface, recorded_preface
 from ..agent.runner import Beside, task_of
 from ..agent.sampling import answer_by_role
@@ -126,6 +127,7 @@ class _Retry:
         self.own: Sequence[str] = ()
         self.own_acts = 0
         self.preface: Preface = {}
+        self.media: Mapping[str, str] = {}
         self.attempt, self.losses, self.explored = 0, 0, 0
         self.episode: Episode | None = None
         self.fault: GrokputerError | None = None
@@ -136,6 +138,7 @@ class _Retry:
             self.own_acts = sum(act.step < first for act in run.acts)
             self.asked = task_of(ledger, run.started)
             self.preface = recorded_preface(ledger, run)
+            self.media = media_of(ledger, run)
             self._begin()
 
     @property
@@ -163,7 +166,8 @@ class _Retry:
         seed = SEED_STEP * self.attempt + len(self.episode.history)
         is_planned = self.bounds is not None
         adapter = sampling.adapter_of(self.episode.turn, self.episode.role) if is_planned else sampling.adapter
-        return Request(self.episode.ask(), adapter, self.max_tokens, sampling.temperature, seed)
+        tokens, temperature = self.max_tokens, sampling.temperature
+        return Request(self.episode.ask(), adapter, tokens, temperature, seed, media=self.media)
 
     def explore(self, sampling: RetryPolicy) -> None:
         """Take the random steps that come next, in attempts with exploration."""
@@ -225,8 +229,8 @@ class _Retry:
         """Begin the task again, with the run's own steps before the one that went wrong."""
         assert self.asked is not None
         page = self.place.reset(self.asked.task, self.asked.seed)
-        most = self.own_acts + self.max_steps
-        self.episode = Episode(self.place, page, most, self.asked.role, self.preface, self.bounds, self._sight())
+        most, role, sight = self.own_acts + self.max_steps, self.asked.role, self._sight()
+        self.episode = Episode(self.place, page, most, role, self.preface, self.bounds, sight, self.asked.inputs)
         self._steps = []
         for answer in self.own:
             if not self.episode.is_over:

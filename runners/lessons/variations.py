@@ -24,6 +24,7 @@ from ...domain.rules.coordination import recorded_bounds
 from ...domain.settings.recipe import LARGEST_HELD_OUT_SHARE
 from ...domain.text import is_unicode
 from ..agent.episode import is_success, play
+from ..agent.inputs import read_inputs
 from ..agent.preface import make_preface, roles_of
 from ..feedback.corrections import TEACHER_TOKENS, ask_teacher
 from ..store.ledger import Ledger
@@ -80,12 +81,15 @@ def _rephrase(ledger: Ledger, run: PastRun, teacher: Teacher, count: int) -> lis
         return []
     corrected = json.loads(correction)[-1]
     before, answer = corrected["messages"][:-1], corrected["completion"]
+    inputs = read_inputs(ledger, run.started)
+    if inputs is None:
+        return []
     request = REPHRASE.format(count=count, question=question)
     reply = teacher.complete([{"role": "user", "content": request}], max_tokens=TEACHER_TOKENS, temperature=0.7).text
     others = {words(text): text.strip() for text in _read_list(reply) if text.strip()}
     others.pop(words(question), None)
     return [
-        _example(run, run.instance, observe(Page(text, (), is_question=True), [], before), answer, 0)
+        _example(run, run.instance, observe(Page(text, (), is_question=True, inputs=inputs), [], before), answer, 0)
         for text in list(others.values())[:count]
     ]
 
@@ -106,12 +110,16 @@ def _other_seeds(ledger: Ledger, run: PastRun, environment: Environment, teacher
     max_steps = int(run.started.policy.get("run.max_steps", 12))
     preface = make_preface(ledger.get_content, run.started.policy, roles_of(run.started))
     bounds = recorded_bounds(run.started.policy)
+    inputs = read_inputs(ledger, run.started)
+    if inputs is None:
+        return []
     for seed in _seeds(run, count * ATTEMPTS):
         if successes == count:
             break
-        actor = ask_teacher(teacher, seed=seed)
+        actor = ask_teacher(teacher, seed=seed, media=inputs)
         page = environment.reset(run.started.task, seed)
-        steps = list(play(environment, page, actor, max_steps, run.started.role, preface, bounds))
+        role = run.started.role
+        steps = list(play(environment, page, actor, max_steps, role, preface, bounds, inputs=inputs))
         if steps and is_success(steps[-1].page):
             successes += 1
             instance = _instance(run, seed)

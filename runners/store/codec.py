@@ -84,6 +84,7 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("TrainingCompleted", 1): lambda state: {**state, "reasons": {}},
     ("TrainingCompleted", 2): lambda state: {**state, "precision": ""},
     ("ExamplesImported", 1): lambda state: {**state, "reasons": {}},
+    ("ExamplesImported", 2): lambda state: {**state, "pictures": []},
     # Only the actor said who decided, and alerts were not resolved.
     ("AlertRaised", 2): lambda state: {**state, "by": ""},
     ("RolloutPaused", 1): lambda state: {**state, "cause": ""},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from random import randrange
@@ -12,11 +12,15 @@ from uuid import UUID
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotPossible
 from ...domain.events import Capability, TaskAnswered, TaskFailed
+from ...domain.page.media import AUDIO, kind_of, kinds_of
+from ...domain.ports import require_taken, takes_of
 from ...domain.rules.roles import roles_in
 from ...domain.rules.routing import Route
 from ...domain.vocabulary import Arm, CorrectionSource, FailureReason
 from ..agent.abandoned import end_abandoned
+from ..agent.inputs import put_inputs, shown_to
 from ..agent.preface import earlier_turns
+from ..environments.names import CHAT
 from ..improvement.process_manager import process_new_events
 from ..store.states import load_state
 from ..wiring.environments import locate_page, locate_task
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from ...domain.ports import Environment
     from ...projections.state.state import State
     from ..agent.episode import Step
+    from ..agent.runner import Task
     from ..store.ledger import Ledger
     from ..store.log import Log
     from ..wiring.services import Services
@@ -96,6 +101,8 @@ class TaskRequest:
     """Hosts beside the URL's own that the page may reach, with those of the setting environment.allow_domains."""
     is_headed: bool = False
     """Whether the window of the browser is shown."""
+    inputs: tuple[str, ...] = ()
+    """Pictures and sounds that come with the task, as ``data:`` URLs (``write_url``)."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +159,6 @@ def run_task(
     for a role or moment that is not there, ``NotPossible``, ``UnknownTask``, ``UnknownAdapter``,
     ``EnvironmentUnavailable`` and ``ModelError``.
     """
-    from ..agent.beginning import is_planned, reads_pages
     from ..agent.runner import Task, TaskRunner
 
     require_role(request.role)
@@ -163,7 +169,12 @@ def run_task(
     services.state, plan = _plan(ledger, state, request)
     progress.on_plan(plan)
     environment = services.environment(plan.environment, is_headed=request.is_headed)
-    environment.check_task(plan.task)  # before a model is loaded
+    inputs = put_inputs(ledger, request.inputs)
+    if AUDIO in kinds_of(inputs):
+        plan = replace(plan, task=_hear(services, plan.task, inputs))
+    environment.check_task(plan.task)  # before a model is loaded, where nothing is heard
+    if inputs:
+        require_taken(services.model, shown_to(inputs, takes_of(services.model)), services.base_label)
     runner = TaskRunner(
         ledger,
         services.model,
@@ -177,17 +188,27 @@ def run_task(
     progress.on_start(plan)
     if plan.as_of is None:  # loading takes time, and the traffic may change meanwhile
         services.state = process_new_events(ledger, services.state)
-    earlier = _remember(ledger, request, plan.environment, environment, services.state)
-    task = Task(plan.environment, plan.task, plan.seed, request.role, request.session, earlier)
-    pinned = plan.pinned
-    has_plan, is_read = is_planned(task, environment, state.policy), reads_pages(task, environment, state.policy)
+    earlier = _remember(ledger, request, plan.environment, environment, services)
+    task = Task(plan.environment, plan.task, plan.seed, request.role, request.session, earlier, inputs)
+    run = runner.run(task, environment, services.state, pinned=_pinned(plan, task, environment, state))
+    process_new_events(ledger)
+    return TaskResult(outcome_of(ledger, run), lost)
+
+
+def _pinned(plan: TaskPlan, task: Task, environment: Environment, state: State) -> Route | None:
+    """The route that the run is pinned to; an adapter of a role without steps in the run makes the run's own steps.
+
+    Raises ``MissingExtra`` where the run reads its pages, and nothing can.
+    """
+    from ..agent.beginning import is_planned, reads_pages
+
+    pinned, policy = plan.pinned, state.policy
+    has_plan, is_read = is_planned(task, environment, policy), reads_pages(task, environment, policy)
     if is_read:
         require("read")
     if pinned is not None and pinned.role not in roles_in(task.role, is_planned=has_plan, is_read=is_read):
-        pinned = replace(pinned, role=task.role)
-    run = runner.run(task, environment, services.state, pinned=pinned)
-    process_new_events(ledger)
-    return TaskResult(outcome_of(ledger, run), lost)
+        return replace(pinned, role=task.role)
+    return pinned
 
 
 def check_request(ledger: Ledger, request: TaskRequest) -> None:
@@ -197,12 +218,25 @@ def check_request(ledger: Ledger, request: TaskRequest) -> None:
 
 
 def _remember(
-    ledger: Ledger, request: TaskRequest, name: str, environment: Environment, state: State
+    ledger: Ledger, request: TaskRequest, name: str, environment: Environment, services: Services
 ) -> tuple[Message, ...]:
     """The earlier turns of the session, where the environment asks questions in words."""
     if request.session is None or Capability.QUESTION not in environment.capabilities:
         return ()
-    return earlier_turns(ledger, request.session, request.role, name, state.policy.run(request.role).memory)
+    memory = services.state.policy.run(request.role).memory
+    return earlier_turns(ledger, request.session, request.role, name, memory, takes_of(services.model))
+
+
+def _hear(services: Services, task: str, inputs: Mapping[str, str]) -> str:
+    """The task's words, with those of its sounds where the model takes no sounds. Raises ``MissingExtra``, and
+    ``NotPossible`` where there are no words."""
+    said = [task]
+    if AUDIO not in takes_of(services.model):
+        said += [services.transcribe(url) for url in inputs.values() if kind_of(url) == AUDIO]
+    words = "\n".join(each for each in said if each.strip())
+    if not words:
+        raise NotPossible("the task has no words; give it in words beside the sound")
+    return words
 
 
 def _plan(ledger: Ledger, state: State, request: TaskRequest) -> tuple[State, TaskPlan]:
@@ -215,6 +249,8 @@ def _plan(ledger: Ledger, state: State, request: TaskRequest) -> tuple[State, Ta
         allowed = state.policy.environment.allow_domains or ""
         hosts = [*request.allow, *filter(None, (host.strip() for host in allowed.split(",")))]
         environment, task = locate_page(environment, request.url, task, hosts)
+    elif environment is None and request.inputs and not task.strip():
+        environment = CHAT
     elif environment is None:
         environment, task = locate_task(task, task_folders(state.policy, ledger.path))
     seed = randrange(1_000_000) if request.seed is None else request.seed

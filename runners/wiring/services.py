@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ...domain.errors import Hint, ModelError, NotServed, UnknownAdapter
+from ...domain.page.media import read_url
 from ...domain.ports import Environment, Model, RoleModel, Teacher, TrainingLauncher, WeightRegistry
 from ...domain.settings.running import ModelSettings
 from ...domain.settings.settings import Policy
@@ -25,6 +26,7 @@ from .models import Say, label_base, open_model
 from .models import base_of as base_of
 from .models import prepare_base as prepare_base
 from .registries import open_registry
+from .senses import open_listener
 from .task_folders import task_folders
 
 if TYPE_CHECKING:
@@ -109,6 +111,16 @@ class Services:
         settings = policy.judge(role)
         limits = {"timeout_s": settings.timeout_s, "retries": 0}
         return self._open_beside("judge.endpoint", settings.endpoint, settings.model, **limits)
+
+    def transcribe(self, sound: str) -> str:
+        """The words of a sound, given as a ``data:`` URL, for a model that takes no sounds.
+
+        Raises ``MissingExtra``, ``BadAudio``, and ``ModelError``, also where no words were heard.
+        """
+        heard = open_listener(self.state.policy).transcribe(read_url(sound)[1]).text.strip()
+        if not heard:
+            raise ModelError(f"the model {self.base_label} takes no sounds, and no words were heard in this one")
+        return heard
 
     def beside(self, role: str) -> RoleModel | None:
         """The role's own model in the settings; None where the model of all roles makes its steps.

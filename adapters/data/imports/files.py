@@ -12,7 +12,8 @@ from pathlib import Path
 
 from ....domain.errors import InvalidExamples
 from .documents import Row, Rows, read_json
-from .reasons import LONGEST_PATH, explain, quote
+from .pictures import load_pictures
+from .reasons import LONGEST_PATH, LeftOut, explain, quote
 from .tables import read_arrow, read_csv, read_parquet, read_tsv
 from .toon import read_toon
 
@@ -53,7 +54,17 @@ def read_file(path: Path, name: str | None = None) -> Rows:
             content = gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
         raise InvalidExamples(f"{quote(path, LONGEST_PATH)} cannot be read: {explain(error)}") from error
-    return BINARIES[end](content, name) if end in BINARIES else TEXTS[end](_decode(content, name), name)
+    read = BINARIES[end](content, name) if end in BINARIES else TEXTS[end](_decode(content, name), name)
+    return Rows(_with_pictures(read.rows, path.parent), read.license)
+
+
+def _with_pictures(rows: Iterator[Row], folder: Path) -> Iterator[Row]:
+    """The rows with the pictures that lie beside them."""
+    for place, value in rows:
+        try:
+            yield Row(place, load_pictures(value, folder))
+        except LeftOut as why:
+            yield Row(place, why)
 
 
 def read_folder(path: Path) -> Rows:

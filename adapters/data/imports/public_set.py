@@ -15,6 +15,7 @@ from .documents import Rows
 from .files import ENDS, find_end, read_file, read_folder
 from .forms import RowRead, read_row
 from .library import HUB_NAME, is_saved, read_hub, read_saved
+from .pictures import Pictures
 from .reasons import LONGEST_PATH, LeftOut, Tally, quote
 
 UNKNOWN = "unknown"
@@ -40,6 +41,8 @@ class PublicSet:
     """Keys with a value that were not read, and in how many rows."""
     license: str = UNKNOWN
     """The license as stated in the set's own metadata."""
+    media: Mapping[str, str] = field(default_factory=dict)
+    """The pictures and sounds of the examples, as ``data:`` URLs by the SHA-256 in their marks."""
 
     @property
     def left_out(self) -> int:
@@ -55,7 +58,7 @@ def read_public(where: str, role: str, limit: int | None = None) -> PublicSet:
     """
     forms: dict[str, None] = {}
     unread: Counter[str] = Counter()
-    selection, tally = Selection(), Tally()
+    selection, tally, pictures = Selection(), Tally(), Pictures()
     examples: list[Example] = []
     source, rows = _open(where), 0
     for place, value in source.rows:
@@ -63,7 +66,7 @@ def read_public(where: str, role: str, limit: int | None = None) -> PublicSet:
             break
         rows += 1
         try:
-            read = _read(value)
+            read = _read(value, pictures)
         except LeftOut as why:
             tally.add(why.reason, place, why.detail)
             continue
@@ -86,14 +89,15 @@ def read_public(where: str, role: str, limit: int | None = None) -> PublicSet:
         tally.first,
         dict(unread),
         _license(source.license),
+        pictures.by_digest,
     )
 
 
-def _read(value: object) -> RowRead:
+def _read(value: object, pictures: Pictures) -> RowRead:
     if isinstance(value, LeftOut):
         raise value
     try:
-        return read_row(value)
+        return read_row(pictures.settle(value))
     except RecursionError:
         raise LeftOut("damaged", "is nested too deep to be read") from None
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 Reason = Literal[
     "unknown form", "ambiguous", "no question", "no answer", "not text", "not Unicode", "turns", "tools", "weight 0",
-    "label", "repeated", "cells", "damaged",
+    "label", "repeated", "cells", "damaged", "picture",
 ]  # fmt: skip
 """A closed list of stable words; the log stores them with their counts."""
 

@@ -191,5 +191,8 @@ def _read_part(value: object, place: str) -> str:
         raise LeftOut("not text", f"{place} is {name_kind(value)}, not a part of text")
     fields = Fields(value)
     if fields.take("type") not in TEXT_PARTS or "text" not in fields:
-        raise LeftOut("not text", f"{place} is a part of type {quote(fields.take('type'))}; only text is learnt yet")
+        raise LeftOut(
+            "not text",
+            f"{place} is a part of type {quote(fields.take('type'))}; it takes text and pictures",
+        )
     return fields.text("text")

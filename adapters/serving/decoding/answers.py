@@ -12,6 +12,8 @@ from .guessing import Guesser
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ...vision.processor import SeenPrompt
+
 Choose = Callable[["Tensor"], int]
 """A function from the logits (vocab,) to the next token."""
 
@@ -23,6 +25,8 @@ class Prompt:
     tokens: Sequence[int]
     limit: int
     choose: Choose
+    seen: SeenPrompt | None = None
+    """The prompt with its pictures, where it has some; ``tokens`` are the same."""
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,14 @@ def run(
         ),
     ] = None,
     headed: Annotated[bool, typer.Option("--headed", help="Show the window of the browser.")] = False,
+    image: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="A picture that comes with the task (PNG, JPEG, GIF, WebP); repeatable."),
+    ] = None,
+    audio: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="A sound that comes with the task (WAV, MP3, FLAC, Ogg); repeatable."),
+    ] = None,
     times: Annotated[int, typer.Option(min=1, help="Number of runs, each with the next seed.")] = 1,
     display: Annotated[
         str | None,
@@ -107,16 +115,19 @@ def run(
       grokputer run shell/delete-file --seed 7
       grokputer run "What is the capital of France?" --no-feedback
       grokputer run "Find the price of tea" --url https://shop.example.org/ --headed
+      grokputer run "What does the chart say?" --image chart.png
       grokputer run --from tasks.jsonl --json
     """
     if task == "-" and source is None:
         task, source = None, "-"
-    _check_options(task, source, adapter, as_of, times, reviewer)
+    has_media = bool(image or audio)
+    _check_options("" if audio and task is None else task, source, adapter, as_of, times, reviewer, has_media=has_media)
     from ...use_cases.runs import TaskRequest
 
     ledger, moment = open_ledger(db), None if as_of is None else read_moment(as_of)
     allow = tuple(allow_domain or ())
-    wanted = TaskRequest(task or "", env, seed, role, session, adapter, moment, url, allow, headed)
+    inputs = _load(image, audio) if has_media else ()
+    wanted = TaskRequest(task or "", env, seed, role, session, adapter, moment, url, allow, headed, inputs)
     if source is not None:
         run_list(ledger, read_tasks(source, wanted), name_actor(None), as_json)
         return
@@ -126,15 +137,33 @@ def run(
 
 
 def _check_options(
-    task: str | None, source: str | None, adapter: str | None, as_of: str | None, times: int, reviewer: bool
+    task: str | None,
+    source: str | None,
+    adapter: str | None,
+    as_of: str | None,
+    times: int,
+    reviewer: bool,
+    *,
+    has_media: bool,
 ) -> None:
     """Refuse options that do not go together."""
     if (task is None) == (source is None):
         raise typer.BadParameter("give either a task or --from FILE")
+    if source is not None and has_media:
+        raise typer.BadParameter("--from goes with neither --image nor --audio")
     if adapter is not None and as_of is not None:
         raise typer.BadParameter("--adapter and --as-of each choose an adapter; give one of them")
     if source is not None and (times > 1 or reviewer):
         raise typer.BadParameter("--from goes with neither --times nor --reviewer")
+
+
+def _load(images: list[Path] | None, sounds: list[Path] | None) -> tuple[str, ...]:
+    """The files as the run's inputs. Raises ``BadMedia``."""
+    from ....domain.page.media import AUDIO, IMAGE
+    from ...agent.inputs import load_media
+
+    pictures = [load_media(path, IMAGE) for path in images or ()]
+    return (*pictures, *(load_media(path, AUDIO) for path in sounds or ()))
 
 
 def _choose_feedback(reviewer: bool, no_feedback: bool) -> Feedback | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ....domain.errors import NotPossible
+from ....domain.page.media import shorten_marks
 from ....domain.page.tools import show_answer
 from ....domain.settings.settings import ROLES, Policy, resolve_recipe
 from ....projections.wording.sentences import count as count_noun
@@ -146,14 +147,17 @@ def import_(
     by: Actor = None,
     db: Db = DEFAULT_DB,
 ) -> None:
-    """Add a public set: Alpaca, Dolly, ShareGPT, chat messages, prompt and completion, preferences, KTO, or ours.
+    """Add a public set: Alpaca, Dolly, ShareGPT, chat messages, prompt and completion, preferences, KTO, pictures, or ours.
 
     A file ends with .jsonl, .json, .csv, .tsv, .parquet, .arrow or .toon, or one of these and .gz. Rows that cannot be used are
-    left out and counted by reason. The share of a dataset is the setting training.public_share; 0 leaves all such sets out.
+    left out and counted by reason. Pictures are read from the parts of messages, and from a folder whose metadata.jsonl or
+    metadata.csv names a file and its text in each row. The setting training.public_share is the share of a dataset that is
+    from such sets; 0 leaves them out.
 
     \b
     Examples:
       grokputer dataset import alpaca.jsonl --role action --license "CC BY-NC 4.0"
+      grokputer dataset import my-pictures/ --role ocr
       grokputer dataset import databricks/databricks-dolly-15k --role decomposition --limit 1000
     """
     from ....adapters.data.imports.public_set import read_public
@@ -277,7 +281,8 @@ def _print_example(example: Example) -> None:
     print_line()
     print_line(f"{example.source} ({example.label}): {example.instance}{run}")
     last = example.messages[-1]
-    lines = show_answer(last["content"].rstrip(), last.get("tool_calls", ())).split("\n")
+    content = shorten_marks(last["content"].rstrip())
+    lines = show_answer(content, last.get("tool_calls", ())).split("\n")
     if len(lines) > SHOWN_LINES:
         print_line(f"    ({len(lines) - SHOWN_LINES} lines before)")
     for line in lines[-SHOWN_LINES:]:

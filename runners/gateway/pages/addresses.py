@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ....domain.vocabulary import Scope
 from ..site.visit import Page
-from . import adapters, alerts, failures, history, home, rating, rollouts, runs, settings
+from . import adapters, alerts, failures, history, home, media, rating, rollouts, runs, settings
 
 RATER = (Scope.RATE,)
 """Who may rate."""
@@ -17,6 +17,7 @@ PAGES: dict[tuple[str, str], Page] = {
     ("GET", "/"): Page(home.show_home),
     ("GET", "/runs"): Page(runs.list_runs, query=(*runs.FIELDS, *runs.FLAGS, "limit"), threads=1),
     ("GET", "/runs/{run}"): Page(runs.show_run),
+    ("GET", "/runs/{run}/media/{key}"): Page(media.show_media),
     ("GET", "/failures"): Page(failures.show_failures, query=FAILURES, threads=1),
     ("GET", "/failures/{run}"): Page(failures.show_group, query=FAILURES, threads=1),
     ("POST", "/failures/{run}"): Page(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ....domain.aggregates.run import TaskRun
+from ....domain.page.media import marks_in, shorten_marks
 from ....domain.page.prompt import OWN_INSTRUCTIONS
 from ....domain.page.tools import show_answer
 from ....domain.rules.rating import ISSUES
@@ -23,6 +22,7 @@ from ...explain.run_list import list_runs as find_runs
 from ...explain.run_story import Story, tell_run, token_counts
 from ...use_cases.lookups import adapter_names, find_run, require_role
 from ..site.visit import View, Visit
+from .media import list_media
 
 if TYPE_CHECKING:
     from ...store.log import Log
@@ -32,8 +32,6 @@ FLAGS = ("failed", "unrated", "unattributed")
 AT_ONCE = 50
 """Runs of one page; chosen."""
 MOST = 1000
-PICTURE = re.compile(r"\[image_url ([^\]\s]+)\]")
-"""Stands in a recorded prompt where a picture was."""
 
 
 def list_runs(visit: Visit) -> View:
@@ -84,11 +82,11 @@ def describe_run(log: Log, story: Story) -> dict[str, Any]:
     assert started is not None
     first = entries[0]
     steps = [entry for entry in entries if entry["event"] == "StepTaken"]
-    pictures = _pictures(log, run)
     return {
         "id": run.id.hex,
         "task": first["task"],
         "keeps_texts": bool(started.task),
+        "inputs": list_media(log, run, started.inputs),
         "is_question": started.is_question,
         "can_be_tried": started.is_repeatable,
         "reads": any(step.kind == StepKind.READ for step in run.steps),
@@ -107,7 +105,7 @@ def describe_run(log: Log, story: Story) -> dict[str, Any]:
         "detail": next((entry.get("detail") for entry in reversed(entries) if "detail" in entry), None),
         "duration_ms": getattr(run.ended, "duration_ms", None),
         "tokens": token_counts(run),
-        "steps": [_step(entry, before, pictures) for entry, before in zip(steps, [None, *steps], strict=False)],
+        "steps": [_step(log, run, entry, before) for entry, before in zip(steps, [None, *steps], strict=False)],
         "ratings": [entry for entry in entries if entry["event"] == "TaskRated"],
         "corrections": [entry for entry in entries if entry["event"] == "TaskCorrected"],
     }
@@ -122,14 +120,14 @@ def _status(run: TaskRun) -> str:
     return "succeeded" if run.succeeded else "failed"
 
 
-def _step(entry: dict[str, Any], before: dict[str, Any] | None, pictures: Mapping[str, str]) -> dict[str, Any]:
+def _step(log: Log, run: TaskRun, entry: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
     """One step: the turns that are new since the step before, and the answer."""
     prompt = entry["prompt"]
     turns = None
     if prompt is not None:
         shown = [turn for turn in prompt if turn.get("content") not in OWN_INSTRUCTIONS]
         known = [] if before is None or before["prompt"] is None else before["prompt"]
-        turns = [_turn(turn, pictures) for turn in shown if turn not in known or turn is shown[-1]]
+        turns = [_turn(log, run, turn) for turn in shown if turn not in known or turn is shown[-1]]
     calls = entry["tool_calls"]
     answer = None if entry["answer"] is None or calls is None else show_answer(entry["answer"], calls)
     return {
@@ -148,17 +146,11 @@ def _step(entry: dict[str, Any], before: dict[str, Any] | None, pictures: Mappin
     }
 
 
-def _turn(turn: dict[str, Any], pictures: Mapping[str, str]) -> dict[str, Any]:
-    """One turn: its words, and the pictures that they name, as data URLs."""
+def _turn(log: Log, run: TaskRun, turn: dict[str, Any]) -> dict[str, Any]:
+    """One turn: its words, and the pictures and sounds that they name; nothing else that the words may look like."""
     text = show_answer((turn.get("content") or "").rstrip("\n"), turn.get("tool_calls", ()))
-    shown = [pictures[key] for key in PICTURE.findall(text) if key in pictures]
-    return {"who": str(turn.get("role")), "text": text, "pictures": shown}
-
-
-def _pictures(log: Log, run: TaskRun) -> dict[str, str]:
-    """The pictures that requests of the run had, by their keys; nothing else that an address may hold, and no erased ones."""
-    found = {key: log.get_content(key) for key in run.pictures}
-    return {key: text for key, text in found.items() if text is not None and text.startswith("data:image/")}
+    media = list_media(log, run, (key for _, key in marks_in(text)))
+    return {"who": str(turn.get("role")), "text": shorten_marks(text), "media": media}
 
 
 def _read_filter(given: dict[str, str], flags: dict[str, bool], visit: Visit) -> RunFilter:

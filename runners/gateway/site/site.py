@@ -22,7 +22,7 @@ from ..resources.feedback import check_id
 from . import live
 from .door import COOKIE, VALID_S, Door, is_from_here, secret_of
 from .rendering import Frame, render, static_file
-from .visit import Done, Form, Page, View, Visit, Visitor
+from .visit import Done, File, Form, Page, View, Visit, Visitor
 
 if TYPE_CHECKING:
     from ....projections.state.access import AccessKey
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 POLICY = (
-    "default-src 'none'; style-src 'self' 'nonce-{nonce}'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    "default-src 'none'; style-src 'self' 'nonce-{nonce}'; script-src 'self'; connect-src 'self'; img-src 'self'; "
+    "media-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 """What a page may load and do: only what this gateway serves; no script and no style within a text runs."""
 HEADERS = {
@@ -42,6 +42,13 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
+OF_FILES = {
+    "content-security-policy": "default-src 'none'; sandbox",
+    "cache-control": "private, max-age=300",
+    "cross-origin-resource-policy": "same-origin",
+    "vary": "cookie, authorization",
+}
+"""Of pictures and sounds, beside or in place of those of pages. Kept for five minutes: a page that is open loads them again."""
 SAID = "grokputer_said"
 """The cookie with what was just recorded, for the next page."""
 READERS = 4
@@ -62,7 +69,7 @@ class Site:
         path = gateway.owner.path
         self.door = Door(lambda: gateway.owner.keys, secret_of(path))
         self._threads = [ThreadPoolExecutor(READERS, "pages")]
-        self._answers: Kept[View | Done] = Kept(MOST_ANSWERS)
+        self._answers: Kept[View | Done | File] = Kept(MOST_ANSWERS)
         self._ledger = Ledger(path, gateway.clock)  # its connections are each thread's own
         self.live = live.Live(gateway)
 
@@ -143,11 +150,13 @@ class Site:
             position, found = ledger.position, self._handle(page, visit)
             if isinstance(found, Done):
                 return self._send_on(request, visitor, found, position)
+            if isinstance(found, File):
+                return web.Response(body=found.body, content_type=found.kind, headers={**HEADERS, **OF_FILES})
             return self._show(request, visitor, found, position)
 
         return await self.read(make, threads)
 
-    def _handle(self, page: Page, visit: Visit) -> View | Done:
+    def _handle(self, page: Page, visit: Visit) -> View | Done | File:
         """What the page answers. A person's form that comes again, as after a double click, gets its first answer again."""
         if visit.form_id is None or visit.visitor.is_program:
             return page.handler(visit)

@@ -129,7 +129,16 @@ class Done:
     """Where a part failed, the form with what was typed, which a person sees in place of the next page."""
 
 
-Handler = Callable[[Visit], View | Done]
+@dataclass(frozen=True)
+class File:
+    """A file that is no page: a picture or a sound."""
+
+    body: bytes
+    kind: str
+    """Its type, as in ``image/png``."""
+
+
+Handler = Callable[[Visit], View | Done | File]
 """A page: it reads the log or records something in it. Raises ``GrokputerError``."""
 
 

@@ -6,11 +6,13 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ....adapters.serving.reply import Reply
 from ....domain.errors import DamagedWeights, EnvironmentUnavailable, GrokputerError, NotServed, UnknownAdapter
+from ....domain.page.media import BadMedia, complain_of_untaken, kinds_of, read_url
 from ....domain.page.messages import Completion, Request
+from ....domain.ports import complete, takes_of
 from ....domain.vocabulary import FailureReason
 from .upstream import NoAnswer, Stream, Whole
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from ....domain.ports import Model
     from ....projections.state.state import State
     from ...wiring.services import Services
+    from ..chat_request import ChatRequest
     from ..exchange import Exchange
 
 MOST_AT_ONCE = 16
@@ -75,18 +78,27 @@ class LocalUpstream:
             self._open -= 1
 
     def _complete(self, exchange: Exchange) -> Reply:
-        request = _request(exchange)
-        options: dict[str, Any] = {"tools": request.tools} if request.tools else {}
-        return _reply(
-            self.model(exchange.adapter).complete(
-                request.messages,
-                adapter=request.adapter,
-                max_tokens=request.max_tokens,
-                temperature=request.temperature,
-                seed=request.seed,
-                **options,
+        return _reply(complete(self.model(exchange.adapter), _request(exchange)))
+
+    async def complain_of(self, asked: ChatRequest) -> str:
+        """Why the model cannot be asked with the request's pictures, sounds and other parts; empty where it can.
+
+        Raises ``GrokputerError`` where there is no model.
+        """
+        if asked.unread:
+            return (
+                f"messages has {asked.unread[0]}, which this model is not shown; send text, or a picture as a data: URL"
             )
-        )
+        try:
+            for url in asked.media.values():
+                read_url(url)
+            kinds = kinds_of(asked.media)
+        except BadMedia as error:
+            return f"messages has a picture or sound that cannot be read: {error}"
+        if not kinds:
+            return ""
+        takes = await asyncio.to_thread(lambda: takes_of(self.model(None)))
+        return complain_of_untaken(kinds, takes, self._services.base_label)
 
     def model(self, adapter: str | None) -> Model:
         """The model, loaded, with the adapter. Called in a thread."""
@@ -147,6 +159,7 @@ def _request(exchange: Exchange) -> Request:
         started.policy["run.temperature"],
         seed if isinstance(seed, int) and 0 <= seed < 2**31 else 0,
         asked.tools,
+        asked.media,
     )
 
 

@@ -153,7 +153,7 @@ LEFT: list[tuple[str, Any, str, str]] = [
     ("tools", {"messages": [USER, ANSWER], "tools": [{"type": "function"}]}, "tools",
      "has tools that are not in OpenAI's form"),
     ("a picture", {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}, ANSWER]},
-     "not text", "messages[0].content[0] is a part of type image_url"),
+     "picture", "names x, which cannot be read: No such file or directory"),
     ("weight 0 alone", {"messages": [USER, {**ANSWER, "weight": 0}]}, "weight 0", "every answer has weight 0"),
     ("half a weight", {"messages": [USER, {**ANSWER, "weight": 0.5}]}, "label", "has weight 0.5; a weight is 0 or 1"),
     ("another label", {**GOOD, "label": "positive"}, "label", "'label' is positive; it is true, false, or one of target, good"),

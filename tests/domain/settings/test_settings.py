@@ -15,7 +15,7 @@ from grokputer.domain.errors import InvalidRecipe
 from grokputer.domain.events import PolicyChanged
 from grokputer.domain.evidence.terms import canary_terms, trigger_terms
 from grokputer.domain.rules.routing import Route, Traffic, route
-from grokputer.domain.settings.recipe import Recipe
+from grokputer.domain.settings.recipe import TARGETS, Recipe
 from grokputer.domain.settings.running import RoleEndpoint
 from grokputer.domain.settings.setting import OPERATORS
 from grokputer.domain.settings.settings import (
@@ -96,7 +96,8 @@ def test_a_recipe_value_out_of_range_is_refused_from_every_source(key: str, valu
 @pytest.mark.parametrize("name", RECIPE_SETTINGS)
 def test_every_figure_of_the_recipe_takes_what_its_range_names_and_makes_a_recipe_of_it(name: str) -> None:
     setting = RECIPE_SETTINGS[name]
-    values = setting.choices or ((True, False) if isinstance(setting.default, bool) else (setting.low, setting.high))
+    words = (setting.default, *TARGETS, "q_proj, fc1") if setting.form is not None else setting.choices
+    values = words or ((True, False) if isinstance(setting.default, bool) else (setting.low, setting.high))
     for value in values:
         if name == "training.sft_weight" and not value:
             continue  # of the three weights one must be above 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from grokputer.domain.errors import DamagedWeights, ModelError
 from grokputer.domain.events import TaskFailed, TaskSucceeded
 from grokputer.domain.page.messages import Completion, Message
 from grokputer.domain.page.tools import Tool
-from grokputer.domain.ports import Model
+from grokputer.domain.ports import NO_MEDIA, Model
 from grokputer.domain.rules.routing import Route
 from grokputer.domain.settings.recipe import Recipe
 from grokputer.runners.agent.batch import RunSpec, run_batch
@@ -71,6 +71,7 @@ class Spoken(Model):
         temperature: float = 0.0,
         seed: int = 0,
         tools: Sequence[Tool] = (),
+        media: Mapping[str, str] = NO_MEDIA,
     ) -> Completion:
         self.asked.append((adapter, temperature))
         return Completion(next(self.answers), 1, 1, 1)

@@ -69,8 +69,9 @@ def test_a_folder_of_tasks_is_listed_by_its_path_and_by_its_setting(here: Path) 
     output("init", db=path)
     output("settings", "set", "environment.tasks", "my-tasks", db=path)
     assert "my-tasks: 1 task" in output("tasks", db=path)
-    assert "'nowhere' is not an environment; there are browse, chat, desktop, miniwob, my-tasks, shell, web" in refused(
-        "tasks", "--env", "nowhere", db=path
+    assert (
+        "'nowhere' is not an environment; there are browse, chat, desktop, long, miniwob, my-tasks, shell, web"
+        in refused("tasks", "--env", "nowhere", db=path)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -289,7 +290,8 @@ def test_a_rater_sees_the_pictures_that_the_agent_saw(tmp_path: Path, browser: B
         assert (
             person.wait_for("[...document.querySelectorAll('main img')].map(each => each.naturalWidth).join()") == "1"
         )
-        assert person.value("document.querySelector('main img').src") == dot
+        address = person.value("document.querySelector('main img').getAttribute('src')")
+        assert re.fullmatch(r"/runs/[0-9a-f]{32}/media/sha256:[0-9a-f]{64}", address)
 
 
 def test_a_run_whose_words_were_not_kept_says_so(tmp_path: Path, browser: Browser) -> None:

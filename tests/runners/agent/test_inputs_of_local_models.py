@@ -1,0 +1,103 @@
+"""Runs with pictures and sounds on models of this machine: what they take is shown, the rest is refused or heard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gateways import serving
+from speech_server import RECORDING, SpeechServer
+from tiny_base import quiet_libraries
+from tiny_vision import QUESTION, draw_square
+
+import grokputer
+from grokputer.domain.errors import ModelError
+from grokputer.domain.page.media import AUDIO, IMAGE, BadMedia, write_url
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.use_cases.settings import change_setting
+
+RED = draw_square("red")
+
+
+@pytest.fixture(autouse=True)
+def _quiet_libraries() -> Iterator[None]:
+    with quiet_libraries():
+        yield
+
+
+def log_on(folder: Path, base: Path, **settings: str) -> Path:
+    path = folder / "events.db"
+    ledger = Ledger.create(path)
+    given = {"model.base": str(base), "model.quantization": "none", "run.max_tokens": "4"} | settings
+    for key, value in given.items():
+        change_setting(ledger, key, value, actor="ada")
+    ledger.close()
+    return path
+
+
+def part(url: str) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def test_a_model_without_eyes_is_not_asked_about_a_picture_and_nothing_is_recorded(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    path = log_on(tmp_path, tiny_base)
+    with grokputer.open(path) as log:
+        with pytest.raises(ModelError, match=r"takes no pictures; set model\.base to a model that does"):
+            log.run(QUESTION, environment="chat", images=[_bytes(RED)])
+        assert not list(log.events(topics=["TaskStarted"]))
+
+
+def test_a_model_without_ears_gets_the_words_of_a_sound_which_stays_an_input(tiny_base: Path, tmp_path: Path) -> None:
+    with SpeechServer(b'{"text": "Open the file manager"}') as server:
+        path = log_on(tmp_path, tiny_base, **{"audio.endpoint": server.url})
+        with grokputer.open(path) as log:
+            outcome = log.run("Do this:", environment="chat", sounds=[RECORDING])
+            [started] = list[Any](it.event for it in log.events(topics=["TaskStarted"]))
+            [step] = list[Any](it.event for it in log.events(topics=["StepTaken"]))
+            prompt = log._ledger.get_content(step.prompt)
+            [sound] = [log._ledger.get_content(key) for key in started.inputs]
+    assert outcome.task == "Do this:\nOpen the file manager" and sound == write_url(RECORDING.read_bytes(), (AUDIO,))
+    assert prompt is not None and "Open the file manager" in prompt and "input_audio" not in prompt
+
+
+def test_a_vision_model_answers_questions_about_pictures_by_command_line_and_gateway(
+    vision_base: Path, tmp_path: Path
+) -> None:
+    path = log_on(tmp_path, vision_base)
+    with grokputer.open(path) as log:
+        outcome = log.run(QUESTION, environment="chat", images=[_bytes(RED)])
+        assert outcome.reason is None and (outcome.prompt_tokens or 0) > 16
+    with serving(path) as gateway:
+        body = {"model": "action", "max_tokens": 4, "messages": [{"role": "user", "content": [QUESTION, part(RED)]}]}
+        status, headers, said = gateway.ask("/chat/completions", body)
+        assert status == 200 and said["usage"]["prompt_tokens"] > 16
+        shown = gateway.ask(f"/runs/{headers['x-grokputer-run']}")[2]
+        assert list(shown["pictures"].values()) == [RED]
+        for content, words in [
+            ([part("https://pictures.invalid/a.png")], "which this model is not shown"),
+            ([part("data:image/png;base64,%")], "cannot be read"),
+            ([{"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}], "takes no sounds"),
+            ([{"type": "file", "file": {}}], "[file], which this model is not shown"),
+        ]:
+            status, _, said = gateway.ask(
+                "/chat/completions", {**body, "messages": [{"role": "user", "content": content}]}
+            )
+            assert status == 400 and words in said["error"]["message"] and said["error"]["param"] == "messages"
+    with grokputer.open(path) as log:
+        assert len(list(log.events(topics=["TaskStarted"]))) == 2
+
+
+def test_a_file_that_is_no_picture_is_an_error_of_the_argument(tiny_base: Path, tmp_path: Path) -> None:
+    with grokputer.open(log_on(tmp_path, tiny_base)) as log, pytest.raises(BadMedia, match="it is not a picture"):
+        log.run(QUESTION, environment="chat", images=[b"<html>"])
+
+
+def _bytes(url: str) -> bytes:
+    from grokputer.domain.page.media import kind_of, read_url
+
+    assert kind_of(url) == IMAGE
+    return read_url(url)[1]
