@@ -350,7 +350,8 @@ class TaskRunner:
             return
         rows = [row_of_reading(lesson.messages, lesson.lines, READS[active.task.role]) for lesson in lessons]
         key = self.ledger.put(json.dumps(rows, ensure_ascii=False), "the correction")
-        run.correct(CorrectionSource.REVIEWER, key, 0, True, self._context(run))
+        teacher = self.ledger.context(str(CorrectionSource.REVIEWER), f"{run.id}/{run.version}")
+        run.correct(CorrectionSource.REVIEWER, key, 0, True, teacher)
 
     def _context(self, run: TaskRun) -> Context:
         return self.ledger.context(self.actor, f"{run.id}/{run.version}")

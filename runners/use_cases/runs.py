@@ -24,6 +24,7 @@ from ..environments.names import CHAT
 from ..improvement.process_manager import process_new_events
 from ..store.states import load_state
 from ..wiring.environments import locate_page, locate_task
+from ..wiring.extras import require
 from ..wiring.services import require_adapter
 from ..wiring.task_folders import task_folders
 from .lookups import find_position, require_role
@@ -195,11 +196,16 @@ def run_task(
 
 
 def _pinned(plan: TaskPlan, task: Task, environment: Environment, state: State) -> Route | None:
-    """The route that the run is pinned to; an adapter of a role without steps in the run makes the run's own steps."""
+    """The route that the run is pinned to; an adapter of a role without steps in the run makes the run's own steps.
+
+    Raises ``MissingExtra`` where the run reads its pages, and nothing can.
+    """
     from ..agent.beginning import is_planned, reads_pages
 
     pinned, policy = plan.pinned, state.policy
     has_plan, is_read = is_planned(task, environment, policy), reads_pages(task, environment, policy)
+    if is_read:
+        require("read")
     if pinned is not None and pinned.role not in roles_in(task.role, is_planned=has_plan, is_read=is_read):
         return replace(pinned, role=task.role)
     return pinned
