@@ -3,64 +3,18 @@
 from __future__ import annotations
 
 import base64
-import io
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from asking import Answering, runner
 from command_line import output
-from PIL import Image
+from screened import BOX, draw, play
 
 from grokputer.domain.aggregates.run import TaskRun
-from grokputer.domain.events import Capability, Screen
-from grokputer.domain.page.messages import Box, Completion, Page
-from grokputer.domain.ports import Environment
-from grokputer.runners.agent.runner import Task
+from grokputer.domain.events import Screen
 from grokputer.runners.agent.screens import size_of
 from grokputer.runners.archive.erasure import Target, erase
-from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.ledger import Ledger
-
-BOX = Box(10, 20, 60, 24)
-
-
-def draw(shade: int) -> bytes:
-    """A small picture of one grey."""
-    file = io.BytesIO()
-    Image.new("L", (120, 80), shade).save(file, "PNG")
-    return file.getvalue()
-
-
-class Screened(Environment):
-    """A screen with one button, which looks the same before each of two clicks."""
-
-    capabilities = frozenset[Capability]()
-
-    def __init__(self) -> None:
-        self.clicks = 0
-
-    def reset(self, task: str, seed: int) -> Page:
-        return self._page()
-
-    def act(self, action: str) -> Page:
-        self.clicks += 1
-        return self._page()
-
-    def beside(self, seat: int) -> Screened:
-        return self
-
-    def _page(self) -> Page:
-        return Page("Press it.", ("button:Ok[1]",), self.clicks == 2, picture=draw(90), boxes=(BOX,))
-
-
-def play(ledger: Ledger, answers: tuple[str, ...] = ("CLICKbutton:Ok[1]", "nothing")) -> TaskRun:
-    """A run of two steps on the screen."""
-    given = iter(answers)
-    model = Answering(lambda: Completion(next(given), 1, 1, 1))
-    run = runner(ledger, model).run(Task("desktop", "press"), Screened(), process_new_events(ledger))
-    process_new_events(ledger)
-    return run
 
 
 def screens_of(run: TaskRun) -> list[Screen]:
