@@ -129,7 +129,10 @@ class _Shown(PlannedScript):
 
     def act(self, page: Page, history: Sequence[str], goal: str) -> str:
         """The part's one action."""
-        return _act(page, _parts(goal)[0])
+        found = next((part for part in _parts(page.task) if _say(*part) == goal), None)
+        if found is None:
+            raise ValueError(f"no part of the task is {goal!r}")
+        return _act(page, found)
 
 
 def _say(name: str, word: str) -> str:
@@ -190,11 +193,12 @@ def main() -> None:
     options.add_argument("--rated", type=int, default=40, help="corrected runs of each way")
     options.add_argument("--measured", type=int, default=40, help="measured runs of each way")
     options.add_argument("--parts", type=int, default=4, help="parts of each task")
+    options.add_argument("--plans", nargs="+", default=["never", "always"], help="values of run.plan to measure")
     options.add_argument("--families", default=",".join(FAMILIES))
     arguments = options.parse_args()
     print(f"{'':10} {'before':>8} {'after':>8} {'examples':>9} {'minutes':>8}", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
-        for mode in ("never", "always"):
+        for mode in arguments.plans:
             folder = Path(scratch) / mode
             folder.mkdir()
             _measure_way(folder, mode, arguments)
