@@ -21,7 +21,7 @@ from ...domain.settings.recipe import Recipe
 from . import training_runs as past_runs
 from .augmentation import rename
 from .examples import Example, dataset_hash
-from .held_out import HeldOut, find_held_out, in_turn, is_held_out, judge_outcome
+from .held_out import HeldOut, Outcome, find_held_out, in_turn, is_held_out, judge_outcome
 from .inefficient_successes import Detours
 from .preferences import bad_examples
 from .selection import Selection, name_prompt
@@ -247,9 +247,26 @@ def _fill(others: int, share: float) -> int:
     return round(others * share / (1 - share))
 
 
+def _hold_out_readings(run: PastRun, content: Content, recipe: Recipe) -> list[tuple[str, HeldOut]]:
+    """The run's screens with their right lines, to be read again without an episode: failed where one was not read right."""
+    if run.started.arm == "pinned":
+        return []
+    with learning_from(run):
+        answers = corrected_examples(run, content, recipe)
+    if not answers:
+        return []
+    outcome: Outcome = "failed" if any(answer.rejected for answer in answers) else "worked"
+    started = run.started
+    fields = (run.id, started.environment, started.task, started.seed, outcome, tuple(answers), run.instance)
+    return [(run.family, HeldOut(*fields, started.role))]
+
+
 def _hold_out(runs: Sequence[PastRun], content: Content, below_stars: int, recipe: Recipe) -> list[HeldOut]:
     held_out = []
     for run in runs:
+        if run.role == READER and run.is_read:
+            held_out += _hold_out_readings(run, content, recipe)
+            continue
         outcome = judge_outcome(run, below_stars, GOOD_STARS)
         if outcome is None:
             continue

@@ -12,6 +12,7 @@ from .action import BROWSER_VERBS, COMMAND_VERBS, DESKTOP_VERBS, VERBS
 from .media import add_marks, without_marks
 from .messages import Message, Page
 from .plan import Goal
+from .reading import LINES_INSTRUCTIONS
 
 INSTRUCTIONS = (
     "You operate a web page. You are shown the task, the page as one numbered line per element, and what you did so far. "
@@ -77,6 +78,7 @@ OWN_INSTRUCTIONS = (
     *_INSTRUCTIONS.values(),
     *(f"{own} {GOAL_INSTRUCTIONS}" for own in _INSTRUCTIONS.values()),
     *(PLAN_INSTRUCTIONS, CHECK_INSTRUCTIONS),
+    LINES_INSTRUCTIONS,
 )
 """The program's own instructions, which are the same in every run."""
 

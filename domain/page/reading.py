@@ -36,6 +36,7 @@ MOST_LINES = 200
 LONGEST_VALUE = 500
 """Characters of a value that are kept; chosen."""
 
+_SHOWN_WORD = re.compile(r"(-?\d+) (-?\d+) (\d+) (\d+) (\d+) (\S+)")
 _LAST_NUMBER = re.compile(r"\[\d+\]$")
 _ANSWERED = re.compile(
     r"(?P<kind>[a-z][a-z0-9.#-]{0,40}(?: disabled)?)(?P<on>\*?)(?:=(?P<value>[^:]*))?(?::(?P<text>.*))?\[\d+\]"
@@ -58,6 +59,17 @@ def write_words(words: Iterable[Word]) -> list[str]:
         f"{word.box.x} {word.box.y} {word.box.width} {word.box.height} {int(word.score * 100)} {_clean(word.text)}"
         for word in order_words(words)[:MOST_WORDS]
     ]
+
+
+def read_words(messages: Iterable[Message]) -> tuple[Word, ...]:
+    """The words of such a prompt, with scores in whole percent: what ``write_words`` wrote."""
+    rows = [row for message in messages for row in str(message["content"]).split("\n") if message["role"] == "user"]
+    found = (_SHOWN_WORD.fullmatch(row) for row in rows)
+    return tuple(
+        Word(match[6], int(match[5]) / 100, Box(*(int(match[side]) for side in range(1, 5))))
+        for match in found
+        if match
+    )
 
 
 def read_lines(answer: str, words: Iterable[Word]) -> Layout | None:

@@ -122,6 +122,11 @@ class Coordinator:
             return self._reach(page)
         return self._fail(Finding.REPEATED) if is_repeated else None
 
+    def look(self, page: Page) -> None:
+        """The page was read: what it shows now may be that the current goal is reached."""
+        if self.current is not None and self.current.holds_on(page):
+            self._reach(page)
+
     def check(self, answer: str, page: Page) -> Finding:
         """The answer of a check: yes or no. An answer that is neither says nothing, and the actor is believed."""
         self._checks, self.kind = self._checks + 1, StepKind.ACT

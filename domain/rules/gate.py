@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from ..settings.settings import Policy
 from ..verdict import Verdict
@@ -38,11 +39,25 @@ class Losses:
 
 
 @dataclass(frozen=True)
+class Lines:
+    """Mean share of right lines, 0 to 1, of both arms on the same held-out screens."""
+
+    instances: int = 0
+    adapter: float = 0.0
+    parent: float = 0.0
+
+
+@dataclass(frozen=True)
 class HeldOutResult:
     """The measurements on the held-out instances that failed, or on those that worked."""
 
     runs: Runs = Runs()
     losses: Losses = Losses()
+    lines: Lines = Lines()
+
+    def numbers(self) -> dict[str, Any]:
+        """As they are recorded; lines only where screens were read."""
+        return {name: value for name, value in asdict(self).items() if name != "lines" or self.lines.instances}
 
 
 def judge_held_out(failed: HeldOutResult, worked: HeldOutResult, policy: Policy, role: str) -> Verdict:
@@ -53,7 +68,7 @@ def judge_held_out(failed: HeldOutResult, worked: HeldOutResult, policy: Policy,
     first: an adapter that breaks working tasks is refused, however much it gains.
     """
     margin, minimum = policy.gate(role).margin, policy.gate(role).minimum
-    numbers = {"failed": asdict(failed), "worked": asdict(worked), "margin": margin, "minimum": minimum}
+    numbers = {"failed": failed.numbers(), "worked": worked.numbers(), "margin": margin, "minimum": minimum}
     sentence = "; ".join([*_say_failed(failed), *_say_worked(worked)]) or "nothing was held out"
 
     def judgement(verdict: Decision, reason: GateReason, more: str) -> Verdict:
@@ -62,7 +77,7 @@ def judge_held_out(failed: HeldOutResult, worked: HeldOutResult, policy: Policy,
     lost = _lost(worked, margin, minimum)
     if lost:
         return judgement(Decision.REJECT, GateReason.LOST, f": {lost}")
-    counts = [counted.instances for counted in (failed.runs, failed.losses)]
+    counts = [counted.instances for counted in (failed.runs, failed.losses, failed.lines)]
     if not any(counts):
         return judgement(
             Decision.PASS, GateReason.NOTHING_HELD_OUT, ": without held-out failures, the canary alone decides"
@@ -79,6 +94,12 @@ def judge_held_out(failed: HeldOutResult, worked: HeldOutResult, policy: Policy,
         return judgement(
             Decision.REJECT, GateReason.NO_GAIN, ": its loss on the failures must be lower than its parent's"
         )
+    if failed.lines.instances >= minimum and failed.lines.adapter <= failed.lines.parent:
+        return judgement(
+            Decision.REJECT,
+            GateReason.NO_GAIN,
+            ": it must read more lines of the misread screens right than its parent",
+        )
     return judgement(Decision.PASS, GateReason.BETTER, "")
 
 
@@ -88,6 +109,9 @@ def _lost(worked: HeldOutResult, margin: float, minimum: int) -> str:
     allowed = math.floor(margin * runs.instances + 1e-9)
     if runs.instances >= minimum and runs.parent - runs.adapter > allowed:
         return f"{runs.parent - runs.adapter} lost, at most {allowed} of {runs.instances} may be"
+    lowest = worked.lines.parent - margin
+    if worked.lines.instances >= minimum and worked.lines.adapter < lowest:
+        return f"at least {lowest:.0%} of the lines must be right where the parent read well"
     # The margin is a share of a token's probability (geometric mean); the loss is its negative logarithm.
     highest = losses.parent - math.log1p(-margin)
     if losses.instances >= minimum and losses.adapter > highest:
@@ -108,7 +132,15 @@ def _say_failed(side: HeldOutResult) -> Sequence[str]:
             f"loss {losses.adapter:.3f} per token on the right answers of {losses.instances} held-out failures against "
             f"{losses.parent:.3f} for its parent"
         )
-    return sentences
+    return [*sentences, *_say_lines(side.lines, "that were misread")]
+
+
+def _say_lines(lines: Lines, which: str) -> Sequence[str]:
+    if not lines.instances:
+        return []
+    return [
+        f"{lines.adapter:.0%} of the lines of {lines.instances} held-out screens {which}, against {lines.parent:.0%}"
+    ]
 
 
 def _say_worked(side: HeldOutResult) -> Sequence[str]:
@@ -122,7 +154,7 @@ def _say_worked(side: HeldOutResult) -> Sequence[str]:
         sentences.append(
             f"loss {losses.adapter:.3f} per token on {losses.instances} answers that were good, against {losses.parent:.3f}"
         )
-    return sentences
+    return [*sentences, *_say_lines(side.lines, "that were read well")]
 
 
 def _fresh(runs: Runs) -> str:

@@ -168,6 +168,10 @@ class RoleEndpoint:
     name: str | None
     """The model's name there; None before it is set."""
 
+    def why_untrained(self, role: str) -> str:
+        """Why no adapter of the role is trained, in one line."""
+        return f"the model of role {role} runs at {self.endpoint}, not here; unset {role}.model.endpoint to train it"
+
 
 @dataclass(frozen=True)
 class EnvironmentSettings(Group):

@@ -221,6 +221,8 @@ def _measured(log: Lookup, position: int, judged: HeldOutJudged) -> list[Node]:
             )
         if losses:
             kinds.append(f"{count(len(losses), 'instance')} scored by the loss on the right answers")
+        if screens := [row for row in rows if row["by"] == "lines"]:
+            kinds.append(f"{count(len(screens), 'instance')} whose screens both read")
         if rows:
             text = f"{'held-out failures' if side == 'failed' else 'what worked'}: {', '.join(kinds)}"
             nodes.append(Node("HeldOut", position, text, {"outcome": side, "runs": runs, "losses": losses}))

@@ -24,7 +24,7 @@ RECORDED_SETTINGS = ("run.max_steps", "run.max_tokens", "run.temperature", "run.
 """The settings that affect a run, recorded with its start."""
 
 
-def makes_plan(task: Task, environment: Environment, policy: Policy) -> bool:
+def is_planned(task: Task, environment: Environment, policy: Policy) -> bool:
     """Whether the run makes plans: its role has one that plans, the setting allows it, and the task is long."""
     is_question = Capability.QUESTION in environment.capabilities
     is_long = task.role in PLANS and not is_question and environment.is_long(task.task)

@@ -164,6 +164,9 @@ class Episode:
         self.page = replace(self.page, error=before.error)
         self.taken += 1
         after, kind, goal = replace(self.page, error=""), StepKind.READ, self.coordinator.goal
+        if self.coordinator.kind == StepKind.ACT:
+            self.coordinator.look(self.page)
+            self._since = self._since if self.coordinator.goal == goal else len(self.history)
         confidence = self.sight.confidence(None, self.page)
         return Step(messages, completion, after, took_ms, before, made_by, kind, goal, found, confidence)
 

@@ -28,7 +28,7 @@ from ...domain.vocabulary import Arm, CorrectionSource, FailureReason, Screensho
 from ...projections.state.state import State
 from ..store.ledger import Ledger
 from .abandoned import end_lost, playing
-from .beginning import makes_plan, reads_pages, recorded_settings, routes_of
+from .beginning import is_planned, reads_pages, recorded_settings, routes_of
 from .episode import Episode, Step, is_success
 from .inputs import media_in, read_inputs, shown_to
 from .preface import Preface, make_preface
@@ -218,11 +218,11 @@ class TaskRunner:
 
         Raises ``NotPossible`` where the instructions of a role were erased.
         """
-        capabilities, is_planned = environment.capabilities, makes_plan(task, environment, state.policy)
+        capabilities, has_plan = environment.capabilities, is_planned(task, environment, state.policy)
         is_read = reads_pages(task, environment, state.policy)
-        routes, alone = self._leave_unserved(routes_of(task, state, pinned, id, is_planned=is_planned, is_read=is_read))
+        routes, alone = self._leave_unserved(routes_of(task, state, pinned, id, is_planned=has_plan, is_read=is_read))
         run, own, recorded = TaskRun(id), routes[task.role], recorded_settings(task.role, routes, state, alone)
-        recorded |= {key: state.policy.get(key, task.role) for key in (PLAN_SETTINGS if is_planned else ())}
+        recorded |= {key: state.policy.get(key, task.role) for key in (PLAN_SETTINGS if has_plan else ())}
         recorded |= {OBSERVE: state.policy.run(task.role).observe} if is_read else {}
         preface = make_preface(self.ledger.get_content, recorded, routes, task.earlier)
         others: list[Assignment] = [
@@ -350,7 +350,8 @@ class TaskRunner:
             return
         rows = [row_of_reading(lesson.messages, lesson.lines, READS[active.task.role]) for lesson in lessons]
         key = self.ledger.put(json.dumps(rows, ensure_ascii=False), "the correction")
-        run.correct(CorrectionSource.REVIEWER, key, 0, True, self._context(run))
+        teacher = self.ledger.context(str(CorrectionSource.REVIEWER), f"{run.id}/{run.version}")
+        run.correct(CorrectionSource.REVIEWER, key, 0, True, teacher)
 
     def _context(self, run: TaskRun) -> Context:
         return self.ledger.context(self.actor, f"{run.id}/{run.version}")

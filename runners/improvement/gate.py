@@ -23,7 +23,8 @@ from ...domain.aggregates.training import TrainingJob
 from ...domain.errors import DamagedWeights, EnvironmentUnavailable, ModelError
 from ...domain.events import TaskFailed, TaskSucceeded
 from ...domain.ports import ScoringModel
-from ...domain.rules.gate import HeldOutResult, Losses, Runs, judge_held_out
+from ...domain.rules.attribution import READER
+from ...domain.rules.gate import HeldOutResult, Lines, Losses, Runs, judge_held_out
 from ...domain.rules.routing import Route
 from ...domain.settings.settings import Policy
 from ...domain.verdict import Verdict
@@ -36,6 +37,7 @@ from ..agent.runner import Task, TaskRunner
 from ..store.ledger import Ledger
 from ..wiring.services import Services
 from .process_manager import process_new_events
+from .read_screens import ReadRow, read_screens
 from .trainings import rebuild_dataset
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ class ScoredRow(TypedDict):
     parent: float
 
 
-Row = PlayedRow | ScoredRow
+Row = PlayedRow | ScoredRow | ReadRow
 """What was measured on one instance."""
 
 Count = Callable[[int, int], None]
@@ -106,9 +108,12 @@ def judge(
     limit = policy.gate(role).runs
     chosen = add_fresh(list(choose(held_out, limit)), limit, id)
     bench = _Bench(ledger, services, name, on_count, say)
+    screens = [held for held in chosen if role == READER != held.role]  # those of runs that it read for another role
+    others = [held for held in chosen if held not in screens]
     rows: list[Row] = [
-        *bench.play([held for held in chosen if held.is_repeatable]),
-        *bench.score([held for held in chosen if not held.is_repeatable]),
+        *bench.play([held for held in others if held.is_repeatable]),
+        *bench.score([held for held in others if not held.is_repeatable]),
+        *bench.read(screens),
     ]
     in_force = process_new_events(ledger).policy  # the present bars: the runs may have taken hours
     return _record(ledger, id, judge_rows(rows, in_force, role), rows, up_to)
@@ -146,7 +151,13 @@ def sum_up(rows: Sequence[Row], outcome: str) -> HeldOutResult:
         adapter=fmean(row["adapter"] for row in scored) if scored else 0.0,
         parent=fmean(row["parent"] for row in scored) if scored else 0.0,
     )
-    return HeldOutResult(Runs(len(played), **succeeded, fresh=fresh), losses)
+    read = [row for row in rows if row["by"] == "lines" and row["outcome"] == outcome]
+    lines = Lines(
+        len(read),
+        adapter=fmean(row["adapter"] for row in read) if read else 0.0,
+        parent=fmean(row["parent"] for row in read) if read else 0.0,
+    )
+    return HeldOutResult(Runs(len(played), **succeeded, fresh=fresh), losses, lines)
 
 
 def add_fresh(chosen: Sequence[HeldOut], limit: int, adapter: UUID) -> list[HeldOut]:
@@ -233,6 +244,19 @@ class _Bench:
     def _find(self, held: HeldOut, arm: str) -> tuple[TaskRun | None, UUID | None]:
         """The arm's run of the instance, else the id of the next attempt; (None, None) where all attempts are used up."""
         return find_run(self.ledger, partial(derive_id, "gate", self.id.hex, held.instance, arm))
+
+    def read(self, chosen: Sequence[HeldOut]) -> list[Row]:
+        """The shares of right lines of both arms on the screens of the instances, by the model of the role."""
+        if not chosen:
+            return []
+        own = self.services.beside(self.role)
+        model = self.services.model if own is None else own.model
+        rows = list[Row]()
+        reading = read_screens(model, self.arms["adapter"] or "", self.arms["parent"], chosen, self.services.prepare)
+        for row in reading:
+            rows.append(row)
+            self.on_count(len(rows), len(chosen))
+        return rows
 
     def score(self, chosen: Sequence[HeldOut]) -> list[ScoredRow]:
         """The losses of both arms on the right answers; one row for each instance that fits the model."""

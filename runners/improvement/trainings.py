@@ -62,10 +62,7 @@ def run_training(ledger: Ledger, services: Services, id: UUID, on_progress: Repo
     folder = adapters_folder(ledger.path) / "trainings" / id.hex
     policy = _policy_at_request(ledger, job)
     if (own := policy.role_model(requested.role)) is not None:
-        at = f"{requested.role}.model.endpoint"
-        return _fail(
-            ledger, job, f"the model of role {requested.role} runs at {own.endpoint}, not here; unset {at} to train it"
-        )
+        return _fail(ledger, job, own.why_untrained(requested.role))
     if policy.get("model.backend") == Backend.ENDPOINT:
         return _fail(
             ledger, job, "the model runs on an endpoint and cannot be trained here; set model.backend to local"

@@ -14,7 +14,7 @@ from ...domain.errors import NotPossible
 from ...domain.events import Capability, TaskAnswered, TaskFailed
 from ...domain.page.media import AUDIO, kind_of, kinds_of
 from ...domain.ports import require_taken, takes_of
-from ...domain.rules.roles import PLANS, roles_in
+from ...domain.rules.roles import roles_in
 from ...domain.rules.routing import Route
 from ...domain.vocabulary import Arm, CorrectionSource, FailureReason
 from ..agent.abandoned import end_abandoned
@@ -24,6 +24,7 @@ from ..environments.names import CHAT
 from ..improvement.process_manager import process_new_events
 from ..store.states import load_state
 from ..wiring.environments import locate_page, locate_task
+from ..wiring.extras import require
 from ..wiring.services import require_adapter
 from ..wiring.task_folders import task_folders
 from .lookups import find_position, require_role
@@ -195,11 +196,17 @@ def run_task(
 
 
 def _pinned(plan: TaskPlan, task: Task, environment: Environment, state: State) -> Route | None:
-    """The route that the run is pinned to; an adapter that plans makes the steps of a run without plans."""
-    from ..agent.beginning import makes_plan
+    """The route that the run is pinned to; an adapter of a role without steps in the run makes the run's own steps.
 
-    pinned = plan.pinned
-    if pinned is not None and pinned.role == PLANS.get(task.role) and not makes_plan(task, environment, state.policy):
+    Raises ``MissingExtra`` where the run reads its pages, and nothing can.
+    """
+    from ..agent.beginning import is_planned, reads_pages
+
+    pinned, policy = plan.pinned, state.policy
+    has_plan, is_read = is_planned(task, environment, policy), reads_pages(task, environment, policy)
+    if is_read:
+        require("read")
+    if pinned is not None and pinned.role not in roles_in(task.role, is_planned=has_plan, is_read=is_read):
         return replace(pinned, role=task.role)
     return pinned
 
@@ -265,7 +272,7 @@ def _choose_route(ledger: Ledger, state: State, request: TaskRequest, then: int 
     if request.adapter == BASE:
         return state, Route(Arm.PINNED, None, None)
     own_role = require_adapter(request.adapter, state.registry.adapters).role
-    role = own_role if own_role in roles_in(request.role, is_planned=True) else request.role
+    role = own_role if own_role in roles_in(request.role, is_planned=True, is_read=True) else request.role
     return state, Route(Arm.PINNED, request.adapter, None, role)
 
 

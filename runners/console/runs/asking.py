@@ -89,6 +89,9 @@ def show_run(ledger: Ledger, run: TaskRun) -> None:
             if taken.kind == StepKind.PLAN:
                 say(begin.rstrip())
                 _show_lines(describe_plan(recorded))
+            elif taken.kind == StepKind.READ:
+                say(begin.rstrip())
+                _show_lines(["(erased)"] if recorded is None else recorded.split("\n"))
             else:
                 say(f"{begin}{'(erased)' if recorded is None else recorded}{error}")
     if run.ended is not None:

@@ -158,6 +158,7 @@ def correct(
       grokputer correct 3fa2 --calls '[{"name": "weather", "arguments": {"city": "Rome"}}]'
       grokputer correct 3fa2 --action "TYPEinput.text#name[3]Bob" --action "CLICKbutton:Ok[6]"
       grokputer correct 3fa2 --withdraw --reason "it was the wrong page"
+      grokputer correct 3fa2 --step 1 --answer "$(cat lines.txt)"
       grokputer correct 3fa2 --step 4 --action "CLICKbutton:Back[2]" --action "CLICKbutton:Ok[6]"
       grokputer correct 3fa2 --step 1 --plan "move the logs => folder:old\\ndelete a.txt => no file:a.txt"
     """
@@ -212,7 +213,8 @@ def _correct(ledger: Ledger, id: UUID, way: Way, actor: str) -> None:
 
     given = correct(ledger, id, way, actor=actor)
     if given.is_new:
-        print_line(f"{short_id(id.hex)} is corrected ({given.source}, {count(given.steps, 'step')})")
+        what = count(given.steps, "step") if given.steps else "a reading"
+        print_line(f"{short_id(id.hex)} is corrected ({given.source}, {what})")
     else:
         print_line(f"{short_id(id.hex)} has this correction already; nothing was recorded")
 

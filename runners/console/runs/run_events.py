@@ -21,6 +21,7 @@ from ....domain.events import (
 )
 from ....domain.page.prompt import OWN_INSTRUCTIONS
 from ....domain.page.tools import show_answer, show_call
+from ....domain.rules.attribution import READER
 from ....domain.vocabulary import RatingSource, StepKind
 from ....projections.wording.sentences import count, describe_fault, describe_session, short_text
 from ....projections.wording.steps import describe_finding, describe_plan, describe_purpose
@@ -42,9 +43,8 @@ def print_event(event: Event, entry: dict[str, Any], full: bool) -> None:
             print_line(f"        run {entry['run']}, {show_time(entry['time'])}, by {entry['actor']}")
             print_line(f"        role {event.role}, arm {event.arm}, adapter {event.adapter or 'base'}")
             for assignment in event.others:
-                with_adapter = (
-                    f"adapter {assignment['adapter']}" if assignment["adapter"] else f"on the adapter of {event.role}"
-                )
+                without = "without an adapter" if assignment["role"] == READER else f"on the adapter of {event.role}"
+                with_adapter = f"adapter {assignment['adapter']}" if assignment["adapter"] else without
                 print_line(f"        role {assignment['role']}, arm {assignment['arm']}, {with_adapter}")
             print_line(f"        on {entry['base']}")
         case SessionImported():

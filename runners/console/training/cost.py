@@ -38,6 +38,8 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
     declined = f"{dataset.lessons} usable examples, {minimum} are needed" if dataset.lessons < minimum else None
     if policy.model.backend == Backend.ENDPOINT:
         declined = "the model runs on an endpoint and cannot be trained here; set model.backend to local"
+    if (own := policy.role_model(role)) is not None:
+        declined = own.why_untrained(role)
     retries = policy.training(role).retries
     again = sum(run.started.is_repeatable for run in (find_uncorrected(ledger, role, below, recipe) if retries else ()))
     estimate = None

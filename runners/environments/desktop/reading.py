@@ -11,6 +11,7 @@ from ....domain.page.words import Word
 from ....domain.ports import Environment
 from ..senses.reader import Reader
 from .episode import Episode
+from .page import plain
 
 
 @cache
@@ -31,7 +32,8 @@ class ReadableDesktop(Environment):
     def words(self) -> Sequence[Word]:
         """The words on the picture of the active window, with what is open over it. Needs the extra ``read``."""
         page = self._playing().page
-        return () if page.picture is None else _reader().read(page.picture)
+        read = () if page.picture is None else _reader().read(page.picture)
+        return [word._replace(text=plain(word.text)) for word in read]
 
     def see(self, lines: Sequence[str], boxes: Sequence[Box | None]) -> Page:
         """The page with lines that were read; a press goes to their places while the windows stay where they are."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ....domain.aggregates.run import TaskRun
+from ....domain.events import Screen
 from ....domain.page.media import marks_in, shorten_marks
 from ....domain.page.prompt import OWN_INSTRUCTIONS
 from ....domain.page.tools import show_answer
@@ -136,6 +137,7 @@ def _step(log: Log, run: TaskRun, entry: dict[str, Any], before: dict[str, Any] 
         "role": entry["role"],
         "turns": turns,
         "answer": answer,
+        "screen": _screen(log, run, entry["screen"]),
         "purpose": describe_purpose(entry["kind"], entry["goal"]),
         "plan": describe_plan(answer) if entry["kind"] == StepKind.PLAN else None,
         "found": describe_finding(entry["found"]),
@@ -144,6 +146,15 @@ def _step(log: Log, run: TaskRun, entry: dict[str, Any], before: dict[str, Any] 
         "model_ms": entry["model_ms"],
         "environment_ms": entry["environment_ms"],
     }
+
+
+def _screen(log: Log, run: TaskRun, screen: Screen | None) -> dict[str, Any] | None:
+    """The screen before the step: its size, the place of the element, and the picture's address where it was kept."""
+    if screen is None:
+        return None
+    kept = list_media(log, run, filter(None, [screen["picture"]]))
+    size = {"width": screen["width"], "height": screen["height"]}
+    return {**size, "box": screen["box"], "picture": kept[0]["address"] if kept else None}
 
 
 def _turn(log: Log, run: TaskRun, turn: dict[str, Any]) -> dict[str, Any]:

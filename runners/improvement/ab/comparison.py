@@ -30,7 +30,7 @@ from ....domain.vocabulary import Arm as RunArm
 from ....projections.state.ratings import BASE
 from ...agent.attempts import ATTEMPTS
 from ...agent.batch import RunSpec, run_batch
-from ...agent.beginning import makes_plan
+from ...agent.beginning import is_planned, reads_pages
 from ...agent.runner import Task, TaskRunner
 from ...feedback.reviewer import REVIEWER, review
 from ...wiring.services import require_adapter
@@ -173,8 +173,9 @@ class _Bench:
         design = self.design
         adapter = design.a if arm == "a" else design.b
         task = Task(design.environment, place.task, place.seed, OWN_ROLE, session_of(design.id))
-        has_plan = makes_plan(task, self.environment, self.services.state.policy)
-        if design.role not in roles_in(OWN_ROLE, is_planned=has_plan):
+        has_plan = is_planned(task, self.environment, self.services.state.policy)
+        is_read = reads_pages(task, self.environment, self.services.state.policy)
+        if design.role not in roles_in(OWN_ROLE, is_planned=has_plan, is_read=is_read):
             task = replace(task, role=design.role)
         specs = [RunSpec(task, id, Route(RunArm.PINNED, adapter, None, design.role))]
         try:

@@ -169,6 +169,8 @@ def _plan(log: Log, state: State, role: str, events: Sequence[Event]) -> _Plan:
         if dataset.lessons < needed:
             few = f"{count(dataset.lessons, 'usable example')}, {needed} are needed"
             return replace(plan, obstacle=obstacle or few)
+        if (own := policy.role_model(role)) is not None:
+            return replace(plan, obstacle=own.why_untrained(role))
         if policy.is_remote:
             return replace(plan, obstacle="the model runs on an endpoint and cannot be trained here")
         parameters = base_of(policy, log.get_content).count_parameters()

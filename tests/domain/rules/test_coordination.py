@@ -40,6 +40,15 @@ def test_a_goal_is_reached_when_the_page_shows_it_and_the_next_one_follows() -> 
     assert (coordinator.goal, coordinator.now) == (2, "two")
 
 
+def test_a_goal_that_a_reading_shows_is_reached_without_another_act() -> None:
+    coordinator = planned("one => file:a", "two")
+    coordinator.act(page(), is_repeated=False)
+    coordinator.look(page())
+    assert coordinator.goal == 1
+    coordinator.look(page("file:a[1]"))
+    assert coordinator.goal == 2
+
+
 def test_when_all_goals_are_reached_the_actor_is_asked_to_finish() -> None:
     coordinator = planned("one => file:a")
     coordinator.act(page("file:a[1]"), is_repeated=False)

@@ -125,7 +125,7 @@ def test_the_picture_of_a_reading_is_kept_where_only_those_are(ledger: Ledger) -
     assert act.screen is not None and act.screen["picture"] is None
 
 
-def test_the_issue_of_a_doubtful_word_is_proposed_where_an_act_used_it_and_recorded_by_nothing(ledger: Ledger) -> None:
+def test_the_issue_of_a_doubtful_word_is_proposed_where_an_act_used_it_and_not_recorded(ledger: Ledger) -> None:
     policy = process_new_events(ledger).policy
     sure = play(ledger, [f"CLICK{READ[2]}", "DONE"], Pane())
     doubtful = play(ledger, [PRESS_SAVE], Pane())

@@ -39,6 +39,35 @@ if (form) {
   });
 }
 
+// A run with pictures of its screens plays back: the pictures are those of the page, so nothing more is loaded.
+const player = document.querySelector(".player"), screens = [...document.querySelectorAll(".step .screen")];
+if (player && screens.length > 1) {
+  const [back, play, on] = player.querySelectorAll("button");
+  let at = 0, timer = 0;
+  function show(next) {
+    at = Math.max(0, Math.min(next, screens.length - 1));
+    const step = screens[at].closest(".step"), did = step.querySelector(".did");
+    player.querySelector("div").replaceChildren(screens[at].cloneNode(true));
+    player.querySelector("output").textContent = `${step.querySelector("h2").firstChild.data.trim()}: ${did.textContent.trim()}`;
+    if (timer && at === screens.length - 1) stop();
+  }
+  function stop() {
+    clearInterval(timer);
+    timer = 0;
+    play.textContent = "Play";
+  }
+  back.onclick = () => (stop(), show(at - 1));
+  on.onclick = () => (stop(), show(at + 1));
+  play.onclick = () => {
+    if (timer) return stop();
+    show(at === screens.length - 1 ? 0 : at);
+    timer = setInterval(() => show(at + 1), 1200);
+    play.textContent = "Stop";
+  };
+  player.hidden = false;
+  show(0);
+}
+
 // Parts marked data-live are loaded again when the log grows, at most once a second.
 if (document.querySelector("[data-live]")) {
   const source = new EventSource("/live");

@@ -139,6 +139,14 @@ def test_a_model_on_an_endpoint_is_an_obstacle(story: Story) -> None:
     assert advice(story.ledger).obstacle == "the model runs on an endpoint and cannot be trained here"
 
 
+def test_a_model_of_the_role_s_own_on_an_endpoint_is_an_obstacle(story: Story) -> None:
+    change(story.ledger, "action.model.endpoint", "http://there/v1")
+    fail(story, 6, corrected=6)
+    assert (advice(story.ledger).obstacle or "").startswith(
+        "the model of role action runs at http://there/v1, not here"
+    )
+
+
 def test_a_correction_that_was_withdrawn_is_not_at_hand(story: Story) -> None:
     [run, *_] = fail(story, 6, corrected=6)
     context = story.ledger.context("ada")
