@@ -17,7 +17,7 @@ PAGES: dict[tuple[str, str], Page] = {
     ("GET", "/"): Page(home.show_home),
     ("GET", "/runs"): Page(runs.list_runs, query=(*runs.FIELDS, *runs.FLAGS, "limit"), threads=1),
     ("GET", "/runs/{run}"): Page(runs.show_run),
-    ("GET", "/runs/{run}/media/{key}"): Page(media.show_media),
+    ("GET", "/runs/{run}/media/{picture}"): Page(media.show_media),
     ("GET", "/failures"): Page(failures.show_failures, query=FAILURES, threads=1),
     ("GET", "/failures/{run}"): Page(failures.show_group, query=FAILURES, threads=1),
     ("POST", "/failures/{run}"): Page(

@@ -24,7 +24,7 @@ def show_media(visit: Visit) -> File:
     Its type is what its first bytes say, whatever its ``data:`` URL claims: so nothing is served that a browser could run.
     """
     run = visit.ledger.get(TaskRun, find_run(visit.ledger, visit.name("run")))
-    key = visit.name("key")
+    key = visit.name("picture")
     url = visit.ledger.get_content(key) if key in keys_of(run) else None
     try:
         data = read_url(url or "")[1]

@@ -287,9 +287,7 @@ def test_a_rater_sees_the_pictures_that_the_agent_saw(tmp_path: Path, browser: B
     path = _with_a_question(tmp_path, parts)
     with visiting(path, browser, with_api=False) as (_, person):
         person.go("/rate")
-        assert (
-            person.wait_for("[...document.querySelectorAll('main img')].map(each => each.naturalWidth).join()") == "1"
-        )
+        person.wait_for("[...document.querySelectorAll('main img')].map(each => each.naturalWidth).join() === '1'")
         address = person.value("document.querySelector('main img').getAttribute('src')")
         assert re.fullmatch(r"/runs/[0-9a-f]{32}/media/sha256:[0-9a-f]{64}", address)
 
