@@ -11,7 +11,7 @@ from uuid import UUID
 from ....domain.aggregates.run import TaskRun
 from ....domain.errors import BadArgument, GrokputerError, NotPossible
 from ....domain.rules.rating import ISSUES, LONGEST_COMMENT, LONGEST_CORRECTION, LONGEST_ISSUE, check_stars
-from ....domain.settings.settings import ROLES
+from ....domain.settings.settings import ROLES, Policy
 from ....domain.vocabulary import Rule
 from ....projections.wording.sentences import count, short_id
 from ...explain.run_story import tell_run
@@ -65,7 +65,7 @@ def _form(visit: Visit, typed: str = "") -> View:
     holder = holder_of(log, id)
     if holder is None and story.run.ended is not None:
         claim_first(log, [id], name)
-    started = story.run.started
+    started, policy = story.run.started, load_state(log).policy
     assert started is not None
     data = {
         "shown": describe_run(log, story),
@@ -73,9 +73,9 @@ def _form(visit: Visit, typed: str = "") -> View:
         "for_role": role or "",
         "waiting": _follow(visit).count(role),
         "own": own[-1] if own else None,
-        "proposed": list(propose_issues(log, story.run, load_state(log).policy)),
+        "proposed": list(propose_issues(log, story.run, policy)),
         "other_rater": None if holder in (None, name) else holder,
-        "effect": _say_effect(visit, started.role),
+        "effect": _say_effect(policy, started.role),
         "typed": typed,
         "longest": {"comment": LONGEST_COMMENT, "issue": LONGEST_ISSUE, "correction": LONGEST_CORRECTION},
         **_choices(),
@@ -172,9 +172,9 @@ def _correct(visit: Visit, id: UUID) -> _Corrected:
     return _Corrected("verified" if corrected.is_verified else "unverified", corrected.position)
 
 
-def _say_effect(visit: Visit, role: str) -> str:
+def _say_effect(settings: Policy, role: str) -> str:
     """What a rating of the role leads to, with the numbers in force."""
-    policy = load_state(visit.ledger).policy.rating(role)
+    policy = settings.rating(role)
     falls = f"When the mean of its last {policy.window} ratings is under {policy.threshold:g}"
     if policy.rule == Rule.SEQUENTIAL:
         falls = f"When there is evidence that its ratings have fallen under {policy.threshold:g}"
