@@ -80,7 +80,12 @@ def _parse_goal(line: str) -> Goal | None:
     )
     words, condition = " ".join(words.split()), _NUMBER.sub("", " ".join(condition.split()))
     is_action = parse_action(line, ALL_VERBS) is not None
-    if not words or is_action or condition == WITHOUT.strip() or max(len(words), len(condition)) > LONGEST_GOAL:
+    if (
+        not any(sign.isalnum() for sign in words)
+        or is_action
+        or condition == WITHOUT.strip()
+        or max(len(words), len(condition)) > LONGEST_GOAL
+    ):
         return None
     return Goal(words, condition)
 

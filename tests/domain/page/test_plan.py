@@ -27,7 +27,7 @@ def test_numbers_dashes_fences_and_empty_lines_around_goals_have_no_meaning() ->
 @pytest.mark.parametrize(
     "text",
     [
-        "", "   \n", "=> file:a", "a => no", "CLICKbutton:Ok[6]", "RUN ls", "DONE", "go\nTYPEentry[1]x",
+        "", "   \n", "=> file:a", "a => no", "CLICKbutton:Ok[6]", "====", "RUN ls", "DONE", "go\nTYPEentry[1]x",
         "x" * (LONGEST_GOAL + 1), "go => " + "x" * (LONGEST_GOAL + 1), "\n".join(["go"] * (MOST_GOALS + 1)),
     ],
 )  # fmt: skip
