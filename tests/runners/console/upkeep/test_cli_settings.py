@@ -53,7 +53,7 @@ def test_a_setting_is_listed_with_value_unit_default_help_and_range(log: Path) -
         ("canary", {"canary"}),
         ("run", {"run"}),
         ("alert.email", {"alert"}),
-        ("max_", {"rating", "run", "canary", "alert", "training"}),
+        ("max_", {"rating", "run", "canary", "alert", "training", "audio"}),
     ],
 )
 def test_a_word_lists_the_settings_whose_key_begins_so_or_else_has_it(log: Path, word: str, prefixes: set[str]) -> None:
