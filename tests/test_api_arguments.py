@@ -27,12 +27,16 @@ TIMES = (datetime(2025, 1, 1), datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 
 """Without a time zone, before the log begins, and in the future."""
 STEP = ("step", [0, -1, "1", 1.0, True, 99])
 
+FILES: list[Any] = [5, None, "a.png", b"GIF8", [5], [b"%PDF"], ["nowhere.png"]]
+"""Wrong values of pictures and sounds."""
+
 WRONG: dict[str, dict[str, list[Any]]] = {
     "run": {
         "task": [5, None, "", " ", HALF], "environment": [5, "", "nowhere", HALF], "actor": ACTOR[1],
             "seed": [-1, 2**31, "1", 1.5, True],
             "role": [5, "", "cook"], "session": [5, ""], "adapter": [5, "", "lora-v9"],
             "as_of": [0, 10**9, 10**5000, "1", True, *TIMES],
+            "images": FILES, "sounds": FILES,
     },
     "record": dict([("run", [5, None, "a run", {}]), ACTOR]),
     "batch": dict([ACTOR]),
