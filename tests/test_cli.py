@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +38,14 @@ def test_every_command_has_help_with_two_examples_and_takes_or_explains_the_logs
 
 
 def test_the_examples_of_the_help_name_options_that_exist() -> None:
-    for words in all_commands():
-        shown = output(*words, "--help")
+    help_of = cache(lambda *words: output(*words, "--help"))
+    commands = set(all_commands())
+    for words in commands:
+        shown = help_of(*words)
         examples = [line for line in shown.splitlines() if line.strip().startswith("grokputer ")]
         for example in examples:
             called = example.split()[1:]
-            names = called[:2] if tuple(called[:2]) in all_commands() else called[:1]
-            known = output(*names, "--help")
+            known = help_of(*(called[:2] if tuple(called[:2]) in commands else called[:1]))
             assert all(word in known for word in called if word.startswith("--"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -112,12 +112,34 @@ class Person:
 
     def violations(self) -> list[str]:
         """What the accessibility checker objects to, one line each."""
-        self.tab.evaluate(AXE.read_text(encoding="utf-8") + "; null")
+        if not self.tab.evaluate("'axe' in window"):
+            self.tab.evaluate(AXE.read_text(encoding="utf-8") + "; null")
         found = self.tab.evaluate(
             "axe.run(document, {resultTypes: ['violations']}).then(result => result.violations.map("
             "each => each.id + ': ' + each.nodes.map(node => node.html.slice(0, 120) + ' ' + node.failureSummary).join(' | ')))"
         )
         return list(found)
+
+    def find_faults(self, pages: Iterable[str], prepare: str = "", never: str = "main script") -> list[str]:
+        """What the checker objects to, what does not fit, and what must never be there (a selector), on each page at two
+        widths, each in light and dark.
+
+        ``prepare`` is evaluated on each page when it is loaded.
+        """
+        faults: list[str] = []
+        for page in pages:
+            self.go(page)
+            if prepare:
+                self.value(prepare)
+            if self.value(f"document.querySelector({never!r}) !== null"):
+                faults.append(f"{page} has {never}")
+            for width, dark in ((390, False), (1024, True), (390, True), (1024, False)):
+                self.look(width, dark=dark)
+                wide = [f"{self.overflow} pixels too wide"] if self.overflow else []
+                faults += [f"{page} at {width}{' in dark' if dark else ''}: {it}" for it in (*self.violations(), *wide)]
+            self.look(1600)
+            faults += [f"{page} at 1600: {self.overflow} pixels too wide"] if self.overflow else []
+        return faults
 
     def look(self, width: int, *, dark: bool = False) -> None:
         """Make the window this wide, in light or dark."""

@@ -68,9 +68,5 @@ def test_the_page_is_accessible_with_hostile_words_at_every_width(tmp_path: Path
     pause(story.ledger, "lora-v2", reason=HOSTILE, actor="<b>eve</b>")
     story.ledger.close()
     with visiting(story.path, browser, with_api=False) as (_, person):
-        for width, dark in ((390, False), (1024, True), (390, True), (1024, False)):
-            person.look(width, dark=dark)
-            person.go("/alerts?limit=1")
-            assert (person.violations(), person.overflow) == ([], 0)
-            assert person.value("document.querySelectorAll('main script, main h3 b').length") == 0
+        assert person.find_faults(["/alerts?limit=1"], never="main script, main h3 b") == []
         assert "More" in person.text()

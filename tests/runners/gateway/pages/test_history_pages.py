@@ -192,10 +192,6 @@ def test_the_pages_are_accessible_at_every_width(site: tuple[Served, Person]) ->
     last = lines(served.path, "--event", "TaskRated")[-1]
     pages = ["/log", "/log?around=64", "/log/64", f"/log/{last['position']}", "/why/lora-v1", "/why/rating.rule"]
     pages += [f"/why/{last['id'][:8]}", "/at", "/at?moment=100", "/at?moment=100&adapter=lora-v1"]
-    for width, dark in ((390, False), (1024, True), (390, True), (1024, False)):
-        person.look(width, dark=dark)
-        for page in pages:
-            person.go(page)
-            assert (page, person.violations(), person.overflow) == (page, [], 0)
+    assert person.find_faults(pages) == []
     person.go(f"/log/{last['position']}")
     assert "<script>alert(1)</script>" in person.text() and "\\u202e" in person.text()

@@ -239,15 +239,8 @@ def test_the_pages_are_accessible_with_hostile_reasons_at_every_width(path: Path
         person.go("/rollouts/lora-v2")
         press(person, "Set the share", HOSTILE, percent="20")
         assert "<script>alert(1)</script>" in person.text() and "\\u202e" in person.text()
-        for width, dark in ((390, False), (1024, True), (390, True), (1024, False)):
-            person.look(width, dark=dark)
-            for page in ("/rollouts", "/rollouts/lora-v1", "/rollouts/lora-v2"):
-                person.go(page)
-                person.value(
-                    "document.querySelectorAll('details').forEach(each => { each.name = ''; each.open = true })"
-                )
-                assert (page, person.violations(), person.overflow) == (page, [], 0)
-                assert person.value("document.querySelectorAll('main script').length") == 0
+        opened = "document.querySelectorAll('details').forEach(each => { each.name = ''; each.open = true })"
+        assert person.find_faults(["/rollouts", "/rollouts/lora-v1", "/rollouts/lora-v2"], opened) == []
     assert last_decision(path, "CanaryWeightSet") == ("ada", HOSTILE.strip())
 
 
