@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import proxy
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,8 +25,10 @@ class Rows:
         self.count = count
         self.lengths: list[int] = []
         """The tokens of each row in use."""
-        make_layer: Any = partial(_Layer, self)
-        self.cache: Any = Cache(layer_class_to_replicate=make_layer)
+        # A layer knows its rows weakly. In a cycle, the tensors of each batch would stay until Python's next full search
+        # for garbage, which is rare where so many objects live: gigabytes.
+        self._make_layer: Any = partial(_Layer, proxy(self))
+        self.cache: Any = Cache(layer_class_to_replicate=self._make_layer)
         self.first = 0
         self.width = 0
         self.end = 0
@@ -52,7 +55,7 @@ class Rows:
     def put(self, row: int, kept: KeyValues, length: int) -> None:
         """Give the row the first tokens of a kept text."""
         if not self.cache.layers:
-            self.cache.layers = [_Layer(self) for _ in kept]
+            self.cache.layers = [self._make_layer() for _ in kept]
         for layer, (keys, values) in zip(self.cache.layers, kept, strict=True):
             layer.make_room(keys[None], values[None], length)
             layer.keys[row, :, :length] = keys[:, :length]

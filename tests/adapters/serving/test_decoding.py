@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from grokputer.adapters.serving.decoding import slots
 from grokputer.adapters.serving.decoding.answers import Prompt, greedy
 from grokputer.adapters.serving.decoding.attention import attend
 from grokputer.adapters.serving.decoding.guessing import Guesser, best_width
+from grokputer.adapters.serving.decoding.key_values import Rows
 from grokputer.adapters.serving.decoding.packed_weights import pack_weights
 from grokputer.adapters.serving.decoding.prefixes import Prefixes
 from grokputer.domain.page.messages import Completion, Message, Request
@@ -292,3 +294,17 @@ def test_kept_texts_are_the_latest_used_within_their_memory() -> None:
     assert prefixes.bytes <= prefixes.most_bytes
     prefixes.forget(None)
     assert prefixes.bytes == 0
+
+
+def test_the_keys_and_values_of_a_batch_are_freed_without_a_search_for_garbage(
+    embedded: AdaptedModel, pages: list[Request]
+) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(2):
+            embedded.answer(pages[:4])
+        left = [each for each in gc.get_objects() if type(each) is Rows]
+    finally:
+        gc.enable()
+    assert left == []
