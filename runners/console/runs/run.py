@@ -20,8 +20,9 @@ from ..options import DEFAULT_DB, AsJson, Db, Role, name_actor, open_ledger, rea
 from ..rendering import print_json, print_line, say
 from .asking import ask_feedback
 from .display import ask_for_display
-from .outcomes import Shown, outcome_document, print_outcome, say_lost, say_start, saying_interruption, show_step
+from .outcomes import Shown, outcome_document, print_outcome, say_lost, say_start, saying_interruption
 from .task_list import read_tasks, run_list, say_successes
+from .watching import watch_steps
 
 if TYPE_CHECKING:
     from ...store.ledger import Ledger
@@ -200,7 +201,7 @@ def _play(
     actor, ended = name_actor(None), list[UUID]()
     with Services(ledger, load_state(ledger), say) as services:
         services.display = display
-        progress = TaskProgress(say_lost, Shown(services).show_plan, say_start, show_step)
+        progress = TaskProgress(say_lost, Shown(services).show_plan, say_start, watch_steps(is_shown=is_shown))
         for _ in range(times):
             with saying_interruption():
                 outcome = run_task(ledger, services, wanted, actor=actor, progress=progress).outcome

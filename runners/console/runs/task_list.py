@@ -18,7 +18,8 @@ from ....domain.text import check_text
 from ....projections.wording.sentences import count, short_text
 from ..error_lines import describe_error
 from ..rendering import print_json_line, print_line, say
-from .outcomes import Shown, outcome_document, print_outcome, say_lost, say_start, saying_interruption, show_step
+from .outcomes import Shown, outcome_document, print_outcome, say_lost, say_start, saying_interruption
+from .watching import watch_steps
 
 if TYPE_CHECKING:
     from ...store.ledger import Ledger
@@ -117,7 +118,7 @@ def run_list(ledger: Ledger, tasks: Sequence[ListedTask], actor: str, as_json: b
     successes: list[bool | None] = []
     faults = 0
     with Services(ledger, load_state(ledger), say) as services:
-        progress = TaskProgress(say_lost, Shown(services).show_plan, say_start, show_step)
+        progress = TaskProgress(say_lost, Shown(services).show_plan, say_start, watch_steps(is_shown=not as_json))
         for task in tasks:
             try:
                 with saying_interruption():
