@@ -106,7 +106,7 @@ class PastRun:
     @property
     def family(self) -> str:
         """The group for drawing tasks evenly; all tasks in words of one environment are one family."""
-        return self.started.environment if self.started.is_question else self.started.task
+        return self.started.environment if self.started.is_in_words else self.started.task
 
 
 @contextmanager
@@ -164,7 +164,7 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
 
 
 def _name_instance(started: TaskStarted, content: Content, asked: dict[str, str]) -> str:
-    if not started.is_question:
+    if not started.is_in_words:
         return f"{started.environment}/{started.task}#{started.seed}"
     words = content(started.task)
     asking = " ".join([started.environment, *(words or "").split(), *started.inputs])

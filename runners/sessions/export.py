@@ -117,7 +117,7 @@ def _build(log: Log, run: TaskRun) -> dict[str, Any] | None:
     """A run of this program, or an import from before sessions were stored, as a session."""
     started, ended = run.started, run.ended
     assert started is not None and ended is not None
-    task = log.get_content(started.task) if started.is_question else started.task
+    task = log.get_content(started.task) if started.is_in_words else started.task
     steps = [_build_step(log, step) for step in run.steps]
     if task is None or None in steps:
         return None

@@ -129,5 +129,5 @@ def _find(ledger: Ledger, session: Session) -> TaskRun | None:
 def _is_another(ledger: Ledger, run: TaskRun, session: Session) -> bool:
     """Whether the run's task differs. A run whose text was erased may be the same."""
     assert run.started is not None
-    asked = ledger.get_content(run.started.task) if run.started.is_question else None
+    asked = ledger.get_content(run.started.task) if run.started.is_in_words else None
     return asked is not None and asked.strip() != session.task
