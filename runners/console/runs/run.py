@@ -47,7 +47,7 @@ def run(
             "--from",
             metavar="FILE",
             help='Run the tasks of this file, one a line: words, or an object as {"task": ..., "seed": 7} that may also have '
-            "env, session, role, adapter and url; '-' reads stdin. The model is loaded once.",
+            "env, session, role, adapter, url, image and audio; '-' reads stdin. The model is loaded once.",
         ),
     ] = None,
     env: Annotated[
@@ -151,7 +151,9 @@ def _check_options(
     if (task is None) == (source is None):
         raise typer.BadParameter("give either a task or --from FILE")
     if source is not None and has_media:
-        raise typer.BadParameter("--from goes with neither --image nor --audio")
+        raise typer.BadParameter(
+            "--from goes with neither --image nor --audio; a line of the file names its own, as image and audio"
+        )
     if adapter is not None and as_of is not None:
         raise typer.BadParameter("--adapter and --as-of each choose an adapter; give one of them")
     if source is not None and (times > 1 or reviewer):
