@@ -101,7 +101,9 @@ def _run_of(ledger: Ledger, session: Session, role: str, actor: str) -> ForeignR
         },
         task=session.task,
         steps=[
-            ForeignStep(prompt, act.answer, duration_ms=act.duration_ms, tools=act.tools, tool_calls=act.tool_calls)
+            ForeignStep(
+                prompt, act.answer, duration_ms=act.duration_ms, tools=act.tools, tool_calls=act.tool_calls, made=act.made
+            )
             for prompt, act in zip(prompts, session.acts, strict=True)
         ],
         succeeded=session.succeeded,
