@@ -12,7 +12,7 @@ from typing import Any
 from ...domain.events import StepTaken
 from ...domain.rules.imported import IMPORTED
 from ...domain.vocabulary import Finding, StepKind
-from .values import Decimal, Values
+from .values import Values
 
 KEY = "grokputer"
 KEYS = ("kind", "goal", "found", "model", "confidence")
@@ -54,7 +54,7 @@ def read_made(values: Values, step: Mapping[str, Any]) -> Made:
         values.refuse(f"{within}kind", kind, ", ".join(StepKind))
     if found not in ("", *Finding):
         values.refuse(f"{within}found", found, ", ".join(Finding))
-    if sure is not None and not (type(sure) in (int, float, Decimal) and 0 <= sure <= 1):
+    if sure is not None and not (isinstance(sure, int | float) and not isinstance(sure, bool) and 0 <= sure <= 1):
         values.refuse(f"{within}confidence", sure, "a number from 0 to 1")
     goal = values.count(f"{within}goal", row.get("goal", 0), "the number of a goal, or 0")
     model = values.text(f"{within}model", row.get("model"))
