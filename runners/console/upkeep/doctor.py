@@ -173,12 +173,19 @@ def _check_sandbox() -> Check:
 
 
 def _check_desktop() -> Check:
+    from ...environments.desktop.programs import find_missing
     from ...environments.desktop.screen.parts import check_programs
 
     try:
         check_programs()
     except GrokputerError as error:
         return Check("desktop", "warn", str(error))
+    if missing := find_missing():
+        effects = "; ".join(dict.fromkeys(each.effect for each in missing))
+        packages = " ".join(sorted(each.package for each in missing))
+        return Check(
+            "desktop", "warn", f"a private screen can be started, but {effects}; run: apt-get install {packages}"
+        )
     return Check("desktop", "ok", "a private screen can be started")
 
 
