@@ -8,6 +8,7 @@ import sys
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -174,10 +175,13 @@ def _check_sandbox() -> Check:
 
 def _check_desktop() -> Check:
     from ...environments.desktop.programs import find_missing
+    from ...environments.desktop.screen.borrowed import check_library
     from ...environments.desktop.screen.parts import check_programs
 
     try:
         check_programs()
+        if find_spec("Xlib") is not None:
+            check_library()
     except GrokputerError as error:
         return Check("desktop", "warn", str(error))
     if missing := find_missing():
