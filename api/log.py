@@ -123,6 +123,8 @@ class OpenLog:
         as_of: int | datetime | None = None,
         images: Sequence[str | Path | bytes] = (),
         sounds: Sequence[str | Path | bytes] = (),
+        url: Text | None = None,
+        allow: Sequence[Text] = (),
         actor: Text | None = None,
     ) -> runs.RunOutcome:
         """Run the task with the model in the settings, and return the outcome. Abandoned runs are ended first.
@@ -131,9 +133,13 @@ class OpenLog:
         named before a slash, as in ``shell/delete-file``. ``adapter`` pins the run to an adapter or to ``base``;
         ``as_of`` pins it to the adapter that was live then. Without either, the traffic decides.
         ``images`` and ``sounds`` come with the task: files by their paths, or their bytes.
+        With ``url`` the task is done on that page of the web. Its host can be reached, and the hosts in ``allow``.
         """
+        if allow and url is None:
+            raise NotPossible("allow has hosts that a page may reach beside its own; give the page by url too")
         inputs = (*(load_media(it, IMAGE) for it in images), *(load_media(it, AUDIO) for it in sounds))
-        request = runs.TaskRequest(task, environment, seed, role, session, adapter, as_of, inputs=inputs)
+        hosts = tuple(allow)
+        request = runs.TaskRequest(task, environment, seed, role, session, adapter, as_of, url, hosts, inputs=inputs)
         return runs.run_task(self._ledger, self._services(), request, actor=self._access.name(actor)).outcome
 
     @checked

@@ -52,7 +52,7 @@ fi
 if [ "$(uname)" = Linux ] && ! { command -v Xvfb && command -v openbox && command -v mousepad && command -v pcmanfm &&
     ls /usr/lib/*/gtk-2.0/modules/libatk-bridge.so; } >/dev/null 2>&1; then
     echo "setup: installing a desktop"
-    install_packages xvfb openbox at-spi2-core libatk-adaptor dbus mousepad pcmanfm galculator zenity l3afpad lxappearance \
+    install_packages xvfb openbox at-spi2-core libatk-adaptor libgail-common dbus mousepad pcmanfm galculator zenity l3afpad lxappearance \
         featherpad adwaita-icon-theme fonts-dejavu-core
 fi
 touch .venv/ready

@@ -46,6 +46,8 @@ class HeldOut:
     """The run's own role, which may differ from the role that the adapter is trained for."""
     is_repeatable: bool = False
     """Whether its environment can repeat the task from any seed, and judge it."""
+    inputs: tuple[str, ...] = ()
+    """Content keys of the pictures and sounds that came with the task."""
 
 
 def is_held_out(instance: str, share: float) -> bool:

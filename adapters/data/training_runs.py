@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -106,7 +107,7 @@ class PastRun:
     @property
     def family(self) -> str:
         """The group for drawing tasks evenly; all tasks in words of one environment are one family."""
-        return self.started.environment if self.started.is_question else self.started.task
+        return self.started.environment if self.started.is_in_words else self.started.task
 
 
 @contextmanager
@@ -124,7 +125,7 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
     """The runs in which the role made steps, and the planned ones in which it may, in the order they began.
 
     The same question in words has another salted key each time; its instance is named after the key of its first occurrence.
-    The same words about other pictures are another question.
+    The same words about other pictures are another question, and the same page with other pictures is another instance.
     """
     runs: dict[str, PastRun] = {}
     asked: dict[str, str] = {}
@@ -164,8 +165,9 @@ def collect_runs(events: Iterable[Event], role: str, content: Content) -> list[P
 
 
 def _name_instance(started: TaskStarted, content: Content, asked: dict[str, str]) -> str:
-    if not started.is_question:
-        return f"{started.environment}/{started.task}#{started.seed}"
+    if not started.is_in_words:
+        shown = f"+{hashlib.sha256(' '.join(started.inputs).encode()).hexdigest()[:8]}" if started.inputs else ""
+        return f"{started.environment}/{started.task}#{started.seed}{shown}"
     words = content(started.task)
     asking = " ".join([started.environment, *(words or "").split(), *started.inputs])
     first = started.task if words is None else asked.setdefault(asking, started.task)

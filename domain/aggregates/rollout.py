@@ -93,6 +93,8 @@ class Rollout(Aggregate):
         """What was live before the adapter; a rollback sends the runs there."""
         self.latest: RolloutEvent | None = None
         """The newest decision on the phase, or by a person on the share."""
+        self.sent: set[str] = set()
+        """What shares were sent as."""
         self.assessed: CanaryAssessed | None = None
         self.last_verdict: ShortVerdict | None = None
         """The last verdict, in short, since the start or the last resumption."""
@@ -118,9 +120,10 @@ class Rollout(Aggregate):
         if self.phase == RolloutPhase.PROGRESSING and weight_percent > self.weight_percent:
             self._set_weight(weight_percent, context)
 
-    def share(self, weight_percent: int, reason: str, context: Context) -> None:
+    def share(self, weight_percent: int, reason: str, context: Context, sent_as: str | None = None) -> None:
         """Set the canary's share by hand, 1 to 99 %; the ramp no longer changes it.
 
+        What was ``sent_as`` the same before sets nothing.
         Raises ``NotPossible`` where the rollout is over or the share is out of range.
         """
         names = self._names
@@ -130,11 +133,12 @@ class Rollout(Aggregate):
             raise NotPossible(
                 f"a canary's share cannot be {weight_percent} %; it takes 1 to 99; promoting gives 100 %, aborting gives 0 %"
             )
-        self._set_weight(weight_percent, context, reason)
+        if sent_as not in self.sent:
+            self._set_weight(weight_percent, context, reason, sent_as)
 
-    def _set_weight(self, weight_percent: int, context: Context, reason: str = "") -> None:
+    def _set_weight(self, weight_percent: int, context: Context, reason: str = "", sent_as: str | None = None) -> None:
         shares = {"old_percent": self.weight_percent, "weight_percent": weight_percent}
-        self._record(CanaryWeightSet, context, **shares, reason=reason, **self._names)
+        self._record(CanaryWeightSet, context, **shares, reason=reason, sent_as=sent_as, **self._names)
 
     def assess(self, verdict: Verdict, up_to: int, context: Context) -> None:
         """Record a verdict on the canary if it comes after the last one and is news (``is_news``).
@@ -248,6 +252,7 @@ class Rollout(Aggregate):
             case CanaryWeightSet():
                 self.weight_percent = event.weight_percent
                 self.is_share_by_hand = self.is_share_by_hand or bool(event.reason)
+                self.sent |= {event.sent_as} if event.sent_as is not None else set()
             case CanaryAssessed():
                 self.assessed, self.last_verdict = event, in_short(event)
             case RolloutPaused():

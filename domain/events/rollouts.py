@@ -37,13 +37,16 @@ class RolloutStarted(RolloutEvent):
 
 @fact("CanaryWeightSet")
 class CanaryWeightSet(RolloutEvent):
-    VERSION = 2
+    VERSION = 3
     WORDS = ("actor", "reason")
 
     old_percent: int
     weight_percent: int
     reason: str
     """Why a person set this share; empty where it follows from another decision. Since version 2."""
+    sent_as: str | None
+    """What the decision was sent as, derived from the sender's key and the id of the form or request: sent again it sets
+    nothing. None where it has no such id. Since version 3."""
 
 
 @fact("CanaryAssessed")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, TypedDict
 
-from .base import Event, fact
+from .base import KEY, Event, fact
 
 
 class Capability(StrEnum):
@@ -71,7 +71,8 @@ class TaskStarted(RunEvent):
     capabilities: tuple[Capability, ...]
     """What the environment offered at the start, in the order of ``Capability``. Since version 4."""
     task: str
-    """The environment's task name; for a question the content key of its words, empty where they are not kept."""
+    """The environment's task name; for a task in words of a person the content key of them, empty where they are not kept.
+    Words of a task that is no question stand here themselves in events of early logs."""
     seed: int
     base: str
     """The base model: name or path as set, and its revision or hash after an ``@``."""
@@ -84,6 +85,11 @@ class TaskStarted(RunEvent):
     def is_question(self) -> bool:
         """Whether the task is a question in words, with one answer in words."""
         return Capability.QUESTION in self.capabilities
+
+    @property
+    def is_in_words(self) -> bool:
+        """Whether ``task`` is the content key of a person's words: of a question, or of a task that any words are."""
+        return self.is_question or KEY.fullmatch(self.task) is not None
 
     @property
     def is_verified(self) -> bool:

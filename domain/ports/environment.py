@@ -67,6 +67,10 @@ class Environment(Protocol):
         """For a benchmark of learning: tasks to learn, and tasks that the embedded model was pretrained on."""
         return self.tasks(), ()
 
+    def takes_words(self) -> bool:
+        """Whether its tasks are words of a person, which are kept as content, so that they can be erased."""
+        return False
+
     def demonstrate(self, task: str) -> Script:
         """The scripted demonstration of the task. Raises ``UnknownTask`` where there is none."""
         raise UnknownTask(f"there is no demonstration of {task!r}")

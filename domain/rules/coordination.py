@@ -81,6 +81,11 @@ class Coordinator:
         return self._goals[self._next] if self._next < len(self._goals) else None
 
     @property
+    def goals(self) -> tuple[tuple[Goal, bool], ...]:
+        """The goals of the present plan, each with whether it was reached."""
+        return tuple((goal, number < self._next) for number, goal in enumerate(self._goals))
+
+    @property
     def are_all_reached(self) -> bool:
         """Whether there is a plan, and all its goals are reached."""
         return bool(self._goals) and self.current is None

@@ -221,7 +221,7 @@ def _name(adapter: str | None) -> str:
 
 
 def _task(log: Lookup, event: TaskStarted) -> str:
-    if not event.is_question:
+    if not event.is_in_words:
         return f"{event.task} (seed {event.seed})"
     words = " ".join((log.get_content(event.task) or "a task whose words were erased").split())
     return words if len(words) <= SHOWN else f"{words[: SHOWN - 1]}…"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from ...domain.page.messages import Completion, Message, Page, Request
-from ...domain.page.plan import plan_of_one
+from ...domain.page.plan import Goal, plan_of_one
 from ...domain.page.prompt import ask_for_check, ask_for_plan, observe, unmarked
 from ...domain.ports import NO_MEDIA, Environment, Model, PlannedScript, Script, Teacher, complete
 from ...domain.rules.coordination import Coordinator, PlanBounds
@@ -45,6 +45,8 @@ class Step:
     """What was found after the step."""
     confidence: float | None = None
     """The lowest score of the read words that the step used; None where it used none."""
+    goals: tuple[tuple[Goal, bool], ...] = ()
+    """The goals of the plan after the step, each with whether it was reached; empty without a plan."""
 
     @property
     def answer(self) -> str:
@@ -154,7 +156,8 @@ class Episode:
         if self.coordinator.goal != goal:
             self._since = len(self.history)
         self._pass_turn()
-        return Step(messages, completion, after, max(0, took_ms), before, made_by, kind, goal, found, confidence)
+        took_ms, goals = max(0, took_ms), self.coordinator.goals
+        return Step(messages, completion, after, took_ms, before, made_by, kind, goal, found, confidence, goals)
 
     def _read(self, messages: list[Message], completion: Completion) -> Step:
         """Take the answer over as the lines of the page; whose turn it is afterwards stays as it was."""
@@ -168,7 +171,8 @@ class Episode:
             self.coordinator.look(self.page)
             self._since = self._since if self.coordinator.goal == goal else len(self.history)
         confidence = self.sight.confidence(None, self.page)
-        return Step(messages, completion, after, took_ms, before, made_by, kind, goal, found, confidence)
+        goals = self.coordinator.goals
+        return Step(messages, completion, after, took_ms, before, made_by, kind, goal, found, confidence, goals)
 
     def _reading_ms(self) -> int:
         """How long the page was read, where the next step says so."""

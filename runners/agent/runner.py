@@ -224,6 +224,7 @@ class TaskRunner:
         run, own, recorded = TaskRun(id), routes[task.role], recorded_settings(task.role, routes, state, alone)
         recorded |= {key: state.policy.get(key, task.role) for key in (PLAN_SETTINGS if has_plan else ())}
         recorded |= {OBSERVE: state.policy.run(task.role).observe} if is_read else {}
+        is_in_words = Capability.QUESTION in capabilities or environment.takes_words()
         preface = make_preface(self.ledger.get_content, recorded, routes, task.earlier)
         others: list[Assignment] = [
             {"role": role, "arm": chosen.arm, "adapter": chosen.adapter, "rollout": chosen.rollout}
@@ -239,7 +240,7 @@ class TaskRunner:
             others=others,
             environment=task.environment,
             capabilities=capabilities,
-            task=self.ledger.put(task.task, "the question") if Capability.QUESTION in capabilities else task.task,
+            task=self.ledger.put(task.task, "the task") if is_in_words else task.task,
             seed=task.seed,
             base=self.base,
             session=task.session,
@@ -363,7 +364,7 @@ class TaskRunner:
 
 def task_of(ledger: Ledger, started: TaskStarted) -> Task | None:
     """The task of a run; None when its text or one of its pictures and sounds was erased."""
-    words = ledger.get_content(started.task) if started.is_question else started.task
+    words = ledger.get_content(started.task) if started.is_in_words else started.task
     inputs = read_inputs(ledger, started)
     if words is None or inputs is None:
         return None

@@ -71,7 +71,7 @@ def _end(run: ReadRun) -> EndedRun:
     return EndedRun(
         id=row["id"],
         position=row["position"],
-        family=started.environment if started.is_question else f"{started.environment}/{started.task}",
+        family=started.environment if started.is_in_words else f"{started.environment}/{started.task}",
         role=row["role"],
         roles=tuple(row["roles"].split(", ")),
         adapter=row["adapter"] or BASE,

@@ -79,7 +79,7 @@ def read_runs(log: Log) -> Iterator[ReadRun]:
         if not isinstance(event, TaskStarted):
             continue
         run = {**dict.fromkeys(TABLES["runs"]), **later.pop(event.originator_id.hex)}
-        if event.is_question and run["task"]:  # it is empty where a setting keeps no words
+        if event.is_in_words and run["task"]:  # it is empty where a setting keeps no words
             run["task"] = log.get_content(run["task"])
         run["adapter"] = log.say(run["adapter"])
         yield ReadRun(run, issues.pop(event.originator_id.hex, ()), event)

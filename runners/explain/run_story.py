@@ -74,7 +74,7 @@ def _describe(log: Log, position: int, event: Event) -> dict[str, Any]:
         **own_fields(event),
     }
     match event:
-        case TaskStarted() if event.is_question:
+        case TaskStarted() if event.is_in_words:
             entry["task"] = log.get_content(event.task)
         case SessionImported():
             session = log.get_content(event.session)

@@ -32,7 +32,7 @@ from ..agent.episode import (
 )
 from ..agent.inputs import media_of
 from ..agent.preface import recorded_preface
-from ..agent.runner import task_of
+from ..agent.runner import Task, task_of
 from ..store.ledger import Ledger
 from .corrected_steps import CorrectedStep, lessons_of, record_lessons, record_steps
 from .trials import act_by_hand, is_plan_step, try_again, written_plan
@@ -120,14 +120,20 @@ def _answer(
         raise NotPossible(f"no texts of run {run.id.hex} were kept (gateway.texts_percent); it cannot be corrected")
     if environment is None or calls or run.has_tools:
         return _answer_step(ledger, run, text, number, calls)
-    task = task_of(ledger, run.started)
-    if task is None:
-        raise NotPossible(f"the task of run {run.id.hex} was erased; it cannot be corrected")
-    role = run.started.role
+    task, role = _task(ledger, run), run.started.role
     before = recorded_preface(ledger, run).get(role, ())
     page = environment.reset(task.task, task.seed)
     asked = _recorded_prompt(ledger, run) if task.inputs else None
     return CorrectedStep(asked or observe(replace(page, inputs=task.inputs), [], before), text, role)
+
+
+def _task(ledger: Ledger, run: TaskRun) -> Task:
+    """The run's task. Raises ``NotPossible`` where it was erased."""
+    assert run.started is not None
+    task = task_of(ledger, run.started)
+    if task is None:
+        raise NotPossible(f"the task of run {run.id.hex} was erased; it cannot be corrected")
+    return task
 
 
 def _recorded_prompt(ledger: Ledger, run: TaskRun) -> list[Message] | None:
@@ -171,7 +177,7 @@ def correct_by_demonstration(
     Raises ``UnknownTask`` where the environment has no demonstration.
     """
     assert run.started is not None
-    script = script or environment.demonstrate(run.started.task)
+    script = script or environment.demonstrate(_task(ledger, run).task)
     shown = play_script(ledger, run, environment, script, first)
     return None if shown is None else record_script(ledger, run, environment, script, shown, actor)
 

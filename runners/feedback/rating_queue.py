@@ -99,7 +99,7 @@ class RatingQueue:
         id = event.originator_id
         match event:
             case TaskStarted() if event.arm != Arm.PINNED or RECORDED in event.policy:
-                self._started[id] = position, event, event.environment if event.is_question else event.task
+                self._started[id] = position, event, event.environment if event.is_in_words else event.task
             case TaskRated():
                 self._started.pop(id, None)
                 if (waiting := self._waiting.pop(id, None)) is not None:

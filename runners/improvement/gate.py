@@ -163,14 +163,15 @@ def sum_up(rows: Sequence[Row], outcome: str) -> HeldOutResult:
 def add_fresh(chosen: Sequence[HeldOut], limit: int, adapter: UUID) -> list[HeldOut]:
     """The chosen instances, filled up with new pages of the repeatable ones until each side has ``limit``.
 
-    The pages are of the same tasks, in turn. A dozen instances cannot distinguish an adapter that loses a tenth from
-    one that loses nothing. New pages are not selected by an earlier outcome, so both arms show their true quality on
-    them.
+    The pages are of the same tasks, in turn, except of those that came with pictures or sounds, which belong to one page.
+    A dozen instances cannot distinguish an adapter that loses a tenth from one that loses nothing. New pages are not selected
+    by an earlier outcome, so both arms show their true quality on them.
     """
     filled = list(chosen)
     for outcome in ("failed", "worked"):
-        known = [held for held in chosen if held.outcome == outcome and held.is_repeatable]
-        for number in range(limit - len(known) if known else 0):
+        there = [held for held in chosen if held.outcome == outcome and held.is_repeatable]
+        known = [held for held in there if not held.inputs]
+        for number in range(limit - len(there) if known else 0):
             like = known[number % len(known)]
             seed = derive_id("gate page", adapter.hex, outcome, number).int % LARGEST_SEED
             instance = f"{like.environment}/{like.task}#{seed}"
@@ -186,6 +187,14 @@ def choose(held_out: Sequence[HeldOut], limit: int) -> Iterator[HeldOut]:
         if counts.get(kind, 0) < limit and (held.is_repeatable or held.examples):
             counts[kind] = counts.get(kind, 0) + 1
             yield held
+
+
+def repeated_task(ledger: Ledger, held: HeldOut, session: str) -> Task | None:
+    """The instance as a task, with the pictures and sounds that its run had; None where one was erased."""
+    inputs = read_media(ledger, held.inputs)
+    if len(inputs) < len(set(held.inputs)):
+        return None
+    return Task(held.environment, held.task, held.seed, held.role, session, inputs=inputs)
 
 
 class _Bench:
@@ -228,7 +237,12 @@ class _Bench:
             for arm, adapter in self.arms.items():
                 run, id = self._find(held, arm)
                 if run is None and id is not None:
-                    task = Task(environment, held.task, held.seed, held.role, self.session)
+                    task = repeated_task(self.ledger, held, self.session)
+                    if task is None:
+                        self.say(
+                            f"{held.instance} does not count for the gate: one of its pictures or sounds was erased"
+                        )
+                        break
                     wanted.append(RunSpec(task, id, Route(Arm.PINNED, adapter, None, self.role)))
         parts = self.services
         runner = TaskRunner(self.ledger, parts.model, parts.prepare, parts.base_label, ACTOR, beside=parts.beside)

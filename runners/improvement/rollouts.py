@@ -80,6 +80,8 @@ class ByHand:
     """With ``roll back``: the next live adapter, ``base`` or one that was live before; None is what the adapter replaced."""
     share: int | None = None
     """With ``share``: percent of the runs."""
+    sent_as: str | None = None
+    """With ``share``: what it was sent as, where it may be sent again."""
 
 
 def decide_by_hand(
@@ -92,19 +94,22 @@ def decide_by_hand(
     *,
     to: str | None = None,
     share: int | None = None,
+    sent_as: str | None = None,
 ) -> Rollout:
     """Make the decision on the adapter's rollout for a person; the rollout after that.
 
     It is recorded with actor and reason, and based on the log at the moment of storing: of several people at once one
-    decides, and the others are told the decision and its actor. ``to`` and ``share`` are those of ``ByHand``. Raises
-    ``NotPossible``.
+    decides, and the others are told the decision and its actor. ``to``, ``share`` and ``sent_as`` are those of
+    ``ByHand``. Raises ``NotPossible``.
     """
     if not reason.strip():
         raise NotPossible("a decision by hand needs its reason", hint=Hint.GIVE_REASON)
-    decision = ByHand(adapter, wanted, ledger.put(reason, "the reason"), actor, to, share)
+    decision = ByHand(adapter, wanted, ledger.put(reason, "the reason"), actor, to, share, sent_as)
     id = _find_rollout(state, decision)
 
     def decide(rollout: Rollout, state: State) -> None:
+        if decision.sent_as in rollout.sent:
+            return  # it was sent before, perhaps to another process
         _refuse_what_is_done(ledger, rollout, state, decision)
         _carry_out(rollout, state, decision, ledger.context(actor, f"{id}/{rollout.version}"))
 
@@ -209,7 +214,7 @@ def _carry_out(rollout: Rollout, state: State, decision: ByHand, context: Contex
         case HandDecision.APPROVE:
             rollout.approve(reason, context)
         case HandDecision.SHARE:
-            rollout.share(decision.share or 0, reason, context)
+            rollout.share(decision.share or 0, reason, context, decision.sent_as)
 
 
 def require_weights(ledger: Ledger, state: State, adapter: str | None) -> None:

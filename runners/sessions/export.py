@@ -20,6 +20,8 @@ from ...domain.page.tools import read_stored
 from ...domain.rules.imported import IMPORTED
 from ..store.log import Log
 from .imports import IDS, RATING_KEYS, read_session
+from .made import KEY as MADE
+from .made import write_made
 
 FILE = "session.json"
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
@@ -117,8 +119,8 @@ def _build(log: Log, run: TaskRun) -> dict[str, Any] | None:
     """A run of this program, or an import from before sessions were stored, as a session."""
     started, ended = run.started, run.ended
     assert started is not None and ended is not None
-    task = log.get_content(started.task) if started.is_question else started.task
-    steps = [_build_step(log, step) for step in run.steps]
+    task = log.get_content(started.task) if started.is_in_words else started.task
+    steps = [_build_step(log, step, started.base) for step in run.steps]
     if task is None or None in steps:
         return None
     adapter = _words(log, (started.adapter or "").removeprefix(IMPORTED).removeprefix(":"))
@@ -146,7 +148,7 @@ def _time_fields(started: TaskStarted, duration_ms: int | None) -> dict[str, str
     return {**began, "end_time": (started.time + timedelta(milliseconds=duration_ms)).isoformat()}
 
 
-def _build_step(log: Log, step: StepTaken) -> dict[str, Any] | None:
+def _build_step(log: Log, step: StepTaken, base: str) -> dict[str, Any] | None:
     prompt, answer, error = log.get_content(step.prompt), log.get_content(step.answer), _words(log, step.error)
     tools, calls = (read_stored(key, log.get_content) for key in (step.tools, step.tool_calls))
     if prompt is None or answer is None or error is None or tools is None or calls is None:
@@ -159,5 +161,6 @@ def _build_step(log: Log, step: StepTaken) -> dict[str, Any] | None:
         "tool_calls": calls,
         "result": error,
         "duration_seconds": lasted,
+        MADE: write_made(step, base),
     }
-    return {key: value for key, value in row.items() if value not in ("", None, [])}
+    return {key: value for key, value in row.items() if value not in ("", None, [], {})}

@@ -15,6 +15,7 @@ from ...domain.events import Capability
 from ...domain.page.prompt import unmarked
 from ...domain.rules.rating import ISSUES
 from ...domain.vocabulary import FailureReason
+from .made import USUAL, Made
 
 if TYPE_CHECKING:
     from ...domain.aggregates.base import Context
@@ -36,6 +37,7 @@ class ForeignStep:
     completion_tokens: int | None = None
     tools: Sequence[Tool] = ()
     tool_calls: Sequence[ToolCall] = ()
+    made: Made = USUAL
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ def record_foreign_run(ledger: Ledger, run: TaskRun, foreign: ForeignRun, policy
             completion_tokens=step.completion_tokens,
             tools=offered.get(tools),
             tool_calls=ledger.put(calls, "the calls") if step.tool_calls else None,
+            **vars(step.made),
         )
     after = _after(ledger, run, actor)
     if foreign.succeeded is None:

@@ -101,7 +101,9 @@ def _run_of(ledger: Ledger, session: Session, role: str, actor: str) -> ForeignR
         },
         task=session.task,
         steps=[
-            ForeignStep(prompt, act.answer, duration_ms=act.duration_ms, tools=act.tools, tool_calls=act.tool_calls)
+            ForeignStep(
+                prompt, act.answer, duration_ms=act.duration_ms, tools=act.tools, tool_calls=act.tool_calls, made=act.made
+            )
             for prompt, act in zip(prompts, session.acts, strict=True)
         ],
         succeeded=session.succeeded,
@@ -129,5 +131,5 @@ def _find(ledger: Ledger, session: Session) -> TaskRun | None:
 def _is_another(ledger: Ledger, run: TaskRun, session: Session) -> bool:
     """Whether the run's task differs. A run whose text was erased may be the same."""
     assert run.started is not None
-    asked = ledger.get_content(run.started.task) if run.started.is_question else None
+    asked = ledger.get_content(run.started.task) if run.started.is_in_words else None
     return asked is not None and asked.strip() != session.task

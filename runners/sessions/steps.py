@@ -13,6 +13,7 @@ from typing import Any, cast
 from ...domain.errors import BadText, BadTools
 from ...domain.page.messages import Message
 from ...domain.page.tools import Tool, ToolCall, check_calls, check_messages, check_tools
+from .made import KEY, USUAL, Made, read_made
 from .values import BEGAN, ENDED, LASTED, Values, plain
 
 ANSWER_KEYS = ("thought", "response", "answer", "output", "content", "text")
@@ -35,6 +36,7 @@ STEP_KEYS = (
     *RESULT_KEYS,
     PAGE,
     PROMPT,
+    KEY,
     *NUMBERS,
     *BEGAN,
     *ENDED,
@@ -65,6 +67,8 @@ class Act:
     """The calls of the answer that are in OpenAI's form; its text does not repeat them."""
     tools: tuple[Tool, ...] = ()
     """The functions that were offered, where the session says them."""
+    made: Made = USUAL
+    """How the step was made, where this program exported it."""
 
     @property
     def message(self) -> Message:
@@ -154,7 +158,7 @@ class _Steps:
         return Act(
             "\n".join(answers), "\n".join(results), page, prompt,
             values.time(step, BEGAN, "iterations[]."), values.duration_ms(step, "iterations[]."),
-            tool_calls=calls, tools=tools or self.tools,
+            tool_calls=calls, tools=tools or self.tools, made=read_made(values, step),
         )  # fmt: skip
 
     def messages(self, task: str, steps: Sequence[Mapping[str, Any]]) -> list[Act]:

@@ -91,6 +91,7 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("AdapterPromoted", 1): lambda state: {**state, "cause": ""},
     ("AdapterRolledBack", 1): lambda state: {**state, "cause": ""},
     ("CanaryWeightSet", 1): lambda state: {**state, "reason": ""},
+    ("CanaryWeightSet", 2): lambda state: {**state, "sent_as": None},
     ("RolloutStarted", 2): lambda state: {**state, "edition": 1},
     ("PolicyChanged", 1): lambda state: {**state, "is_unset": False},
     # Some keys were renamed; the version makes older programs refuse the new names.

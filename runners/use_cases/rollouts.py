@@ -69,9 +69,14 @@ def approve(ledger: Ledger, adapter: str, *, reason: str, actor: str) -> Rollout
     return _decide(ledger, adapter, "approve", reason, actor)
 
 
-def set_share(ledger: Ledger, adapter: str, percent: int, *, reason: str, actor: str) -> RolloutDecision:
-    """Set the canary's share of the runs that begin from now on, 1 to 99 percent."""
-    return _decide(ledger, adapter, "share", reason, actor, share=percent)
+def set_share(
+    ledger: Ledger, adapter: str, percent: int, *, reason: str, actor: str, sent_as: str | None = None
+) -> RolloutDecision:
+    """Set the canary's share of the runs that begin from now on, 1 to 99 percent.
+
+    ``sent_as`` names the request, where it may be sent again: what came before as the same sets nothing.
+    """
+    return _decide(ledger, adapter, "share", reason, actor, share=percent, sent_as=sent_as)
 
 
 def _decide(
@@ -83,12 +88,15 @@ def _decide(
     *,
     to: str | None = None,
     share: int | None = None,
+    sent_as: str | None = None,
 ) -> RolloutDecision:
     state = process_new_events(ledger)
     require_adapter(adapter, state.registry.adapters)
     if wanted == "forward" or to is not None:
         require_weights(ledger, state, adapter if wanted == "forward" else to)
-    decided = decide_by_hand(ledger, state, adapter, HandDecision(wanted), reason, actor, to=to, share=share)
+    decided = decide_by_hand(
+        ledger, state, adapter, HandDecision(wanted), reason, actor, to=to, share=share, sent_as=sent_as
+    )
     position = ledger.position_of_newest(decided)
     after = process_new_events(ledger)
     rollout = after.rollouts.of(decided.id.hex)

@@ -292,7 +292,7 @@ def outcome_of(log: Log, run: TaskRun) -> RunOutcome:
     prompt_tokens, completion_tokens = run.tokens or (None, None)
     return RunOutcome(
         run=run.id,
-        task=log.get_content(started.task) if started.is_question else started.task,
+        task=log.get_content(started.task) if started.is_in_words else started.task,
         seed=started.seed,
         role=started.role,
         roles=run.roles,

@@ -150,9 +150,14 @@ class Conversation:
         runs.check_request(self.ledger, request)
         self._request = request
 
-    def ask(self, question: str, progress: runs.TaskProgress = runs.SILENT) -> runs.RunOutcome:
-        """Ask the question, and return the outcome of its run. An interruption ends that run alone."""
-        request = replace(self._request, task=question)
+    def ask(
+        self, question: str, progress: runs.TaskProgress = runs.SILENT, inputs: Sequence[str] = ()
+    ) -> runs.RunOutcome:
+        """Ask the question with these pictures and sounds (``data:`` URLs), and return the outcome of its run.
+
+        An interruption ends that run alone.
+        """
+        request = replace(self._request, task=question, inputs=tuple(inputs))
         self.last = None
         self.last = runs.run_task(self.ledger, self.services, request, actor=self.actor, progress=progress).outcome
         return self.last

@@ -51,6 +51,9 @@ def _refuse_part(name: str) -> Environment:
 
 def _open_desktop(options: Options = USUAL) -> Environment:
     require(DESKTOP)
+    from ..environments.desktop.screen.borrowed import check_library
+
+    check_library()
     from ..environments.desktop.environment import Desktop
     from ..environments.desktop.personal import PersonalDesktop
 

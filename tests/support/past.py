@@ -53,12 +53,13 @@ class Past:
         page: str = "",
         is_verified: bool = True,
         at_fault: int | None = None,
+        inputs: Sequence[str] = (),
     ) -> UUID:
         run = TaskRun(derive_id("run", len(self.events)))
         run.start(
             CONTEXT, role=role, arm=arm, adapter=None, rollout=None, environment=environment, task=task,
             capabilities=OFFERED[environment], seed=len(self.events) if seed is None else seed, base="embedded",
-            session=None, policy={},
+            session=None, policy={}, inputs=inputs,
         )  # fmt: skip
         for number in range(steps):
             prompt = self.put(json.dumps([{"role": "user", "content": page or f"{task} {run.id} step {number}"}]))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ....domain.errors import GrokputerError
+from ....domain.page.media import AUDIO, IMAGE, kind_of
 from ....domain.rules.roles import GOOD_STARS
 from ....projections.wording.sentences import count, short_id
 from ..completion import offer_arms
@@ -25,11 +27,17 @@ HELP = """\
 1 to 5          one key after an answer: rate it; any other key begins the next question
 /rate STARS     rate the last answer, 1 (bad) to 5 (good)
 /correct        give the right answer, in $VISUAL or $EDITOR, else as the next line
+/image FILE     show this picture with the next question; more than one can be given
+/audio FILE     play this sound with the next question; an empty line asks with it alone
 /adapter NAME   let an adapter answer, or 'base'; 'auto' lets the traffic decide; alone it says what answers
 /why            why this answer came from its adapter
 /help           this list
 /quit           end, as Ctrl-D does
 A line that ends with a backslash goes on in the next one. Ctrl-C ends an answer."""
+
+
+MEDIA = {"/image": IMAGE, "/audio": AUDIO}
+"""The commands that add a file to the next question."""
 
 
 def chat(
@@ -75,6 +83,8 @@ class _Console:
         self.shown = Shown(conversation.services)
         self.begun = ""
         """The beginning of the next text, where its first key was typed already."""
+        self.inputs: list[str] = []
+        """The pictures and sounds of the next question."""
 
     def talk(self) -> None:
         """Read and do one text after another until the person ends."""
@@ -93,8 +103,10 @@ class _Console:
     def _do(self, text: str) -> None:
         command, _, rest = text.partition(" ")
         if not text.startswith("/"):
-            if text:
+            if text or any(kind_of(url) == AUDIO for url in self.inputs):
                 self._ask(text)
+        elif command in MEDIA:
+            self._attach(Path(rest.strip()).expanduser(), MEDIA[command])
         elif command == "/rate":
             self._rate(rest.strip())
         elif command == "/correct":
@@ -114,10 +126,11 @@ class _Console:
     def _ask(self, question: str) -> None:
         from ...use_cases.runs import TaskProgress
 
-        printed = Streamed()
+        printed, inputs = Streamed(), self.inputs
+        self.inputs = []  # also where the question cannot be asked with them: the next one may be
         progress = TaskProgress(say_lost, self.shown.show_plan, on_text=printed.write)
         try:
-            outcome = self.conversation.ask(question, progress)
+            outcome = self.conversation.ask(question, progress, inputs)
         except KeyboardInterrupt:
             printed.end()
             say("interrupted; the run has failed (environment) and counts for no adapter")
@@ -129,6 +142,14 @@ class _Console:
         )
         if is_typed() and outcome.reason is None:
             self._read_rating()
+
+    def _attach(self, file: Path, kind: str) -> None:
+        """Add the file to the next question. Raises ``BadMedia``."""
+        from ...agent.inputs import load_media
+
+        self.inputs.append(load_media(file, kind))
+        alone = "; an empty line asks with it alone" if kind == AUDIO else ""
+        say(f"{file.name} comes with the next question{alone}")
 
     def _read_rating(self) -> None:
         key = read_key()

@@ -16,7 +16,6 @@ from ....projections.wording.sentences import count, short_id, short_text
 from ..rendering import print_line, print_text, say
 
 if TYPE_CHECKING:
-    from ...agent.episode import Step
     from ...use_cases.runs import RunOutcome, TaskPlan
     from ...wiring.services import Services
 
@@ -73,13 +72,6 @@ def saying_interruption() -> Iterator[None]:
     except KeyboardInterrupt:
         say("interrupted; the run, if it had begun, has failed (environment) and counts for no adapter")
         raise typer.Exit(INTERRUPTED) from None
-
-
-def show_step(number: int, step: Step) -> None:
-    """Print the step, at a terminal."""
-    if sys.stderr.isatty():
-        error = f"  ({step.page.error})" if step.page.error else ""
-        say(f"  {number:>2}  {step.role}  {step.answer}{error}  {step.completion.duration_ms} ms")
 
 
 def print_outcome(outcome: RunOutcome) -> None:

@@ -20,8 +20,9 @@ from ..options import DEFAULT_DB, AsJson, Db, Role, name_actor, open_ledger, rea
 from ..rendering import print_json, print_line, say
 from .asking import ask_feedback
 from .display import ask_for_display
-from .outcomes import Shown, outcome_document, print_outcome, say_lost, say_start, saying_interruption, show_step
+from .outcomes import Shown, outcome_document, print_outcome, say_lost, say_start, saying_interruption
 from .task_list import read_tasks, run_list, say_successes
+from .watching import watch_steps
 
 if TYPE_CHECKING:
     from ...store.ledger import Ledger
@@ -46,7 +47,7 @@ def run(
             "--from",
             metavar="FILE",
             help='Run the tasks of this file, one a line: words, or an object as {"task": ..., "seed": 7} that may also have '
-            "env, session, role, adapter and url; '-' reads stdin. The model is loaded once.",
+            "env, session, role, adapter, url, image and audio; '-' reads stdin. The model is loaded once.",
         ),
     ] = None,
     env: Annotated[
@@ -150,7 +151,9 @@ def _check_options(
     if (task is None) == (source is None):
         raise typer.BadParameter("give either a task or --from FILE")
     if source is not None and has_media:
-        raise typer.BadParameter("--from goes with neither --image nor --audio")
+        raise typer.BadParameter(
+            "--from goes with neither --image nor --audio; a line of the file names its own, as image and audio"
+        )
     if adapter is not None and as_of is not None:
         raise typer.BadParameter("--adapter and --as-of each choose an adapter; give one of them")
     if source is not None and (times > 1 or reviewer):
@@ -200,7 +203,7 @@ def _play(
     actor, ended = name_actor(None), list[UUID]()
     with Services(ledger, load_state(ledger), say) as services:
         services.display = display
-        progress = TaskProgress(say_lost, Shown(services).show_plan, say_start, show_step)
+        progress = TaskProgress(say_lost, Shown(services).show_plan, say_start, watch_steps(is_shown=is_shown))
         for _ in range(times):
             with saying_interruption():
                 outcome = run_task(ledger, services, wanted, actor=actor, progress=progress).outcome

@@ -13,12 +13,15 @@ import typer
 
 from ....domain.aggregates.run import LARGEST_SEED
 from ....domain.errors import GrokputerError
+from ....domain.page.media import AUDIO, IMAGE
 from ....domain.settings.keys import ROLES
 from ....domain.text import check_text
 from ....projections.wording.sentences import count, short_text
+from ...agent.inputs import load_media
 from ..error_lines import describe_error
 from ..rendering import print_json_line, print_line, say
-from .outcomes import Shown, outcome_document, print_outcome, say_lost, say_start, saying_interruption, show_step
+from .outcomes import Shown, outcome_document, print_outcome, say_lost, say_start, saying_interruption
+from .watching import watch_steps
 
 if TYPE_CHECKING:
     from ...store.ledger import Ledger
@@ -33,7 +36,10 @@ FIELDS = {
     "adapter": "adapter",
     "url": "url",
 }
-"""The fields of a line, and the request's names of them."""
+"""The fields of a line with one value, and the request's names of them."""
+
+MEDIA = {"image": IMAGE, "audio": AUDIO}
+"""The fields of a line that name files, and the kind of these."""
 
 
 class BadTaskList(GrokputerError):
@@ -56,13 +62,13 @@ def read_tasks(source: str, general: TaskRequest) -> list[ListedTask]:
     """
     name = "stdin" if source == "-" else source
     body = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
-    tasks = []
+    tasks, folder = [], Path() if source == "-" else Path(source).parent
     for number, line in enumerate(body.split(b"\n"), 1):
         place = f"{name}, line {number}"
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
             if text:
-                tasks.append(ListedTask(place, replace(general, **_read_line(text))))
+                tasks.append(ListedTask(place, replace(general, **_read_line(text, folder))))
         except UnicodeDecodeError:
             raise BadTaskList(f"{place}: it is not UTF-8; nothing was run") from None
         except (ValueError, RecursionError, GrokputerError) as error:
@@ -72,17 +78,18 @@ def read_tasks(source: str, general: TaskRequest) -> list[ListedTask]:
     return tasks
 
 
-def _read_line(text: str) -> dict[str, Any]:
-    """The fields of the line's request. Raises ``ValueError`` with the reason."""
+def _read_line(text: str, folder: Path) -> dict[str, Any]:
+    """The fields of the line's request; its files are named from the folder. Raises ``ValueError`` with the reason."""
     if not text.startswith("{"):
         return {"task": text}
     try:
         row = json.loads(text)
     except ValueError as error:
         raise ValueError(f"it is not JSON ({error})") from None
+    media = {field: _read_files(field, row.pop(field)) for field in MEDIA if field in row}
     for field, value in row.items():
         if field not in FIELDS:
-            raise ValueError(f"{short_text(field, 40)!r} is not a field; there are {', '.join(FIELDS)}")
+            raise ValueError(f"{short_text(field, 40)!r} is not a field; there are {', '.join((*FIELDS, *MEDIA))}")
         if field == "seed":
             if type(value) is not int or not 0 <= value <= LARGEST_SEED:
                 raise ValueError(
@@ -92,11 +99,20 @@ def _read_line(text: str) -> dict[str, Any]:
             raise ValueError(f"{field} cannot be {short_text(json.dumps(value), 40)}; it takes text")
         else:
             check_text(value, field)
-    if "task" not in row:
+    if "task" not in row and "audio" not in media:
         raise ValueError("it has no task")
     if row.get("role", ROLES[0]) not in ROLES:
         raise ValueError(f"role cannot be {short_text(row['role'], 40)!r}; it takes {', '.join(ROLES)}")
-    return {FIELDS[field]: value for field, value in row.items()}
+    inputs = tuple(load_media(folder / file, MEDIA[field]) for field, files in media.items() for file in files)
+    return {FIELDS[field]: value for field, value in row.items()} | ({"inputs": inputs} if inputs else {})
+
+
+def _read_files(field: str, value: Any) -> list[str]:
+    """The files that the field names: one, or a list. Raises ``ValueError``."""
+    files = [value] if isinstance(value, str) else value
+    if not isinstance(files, list) or not files or not all(isinstance(file, str) and file.strip() for file in files):
+        raise ValueError(f"{field} cannot be {short_text(json.dumps(value), 40)}; it takes a file, or a list of files")
+    return files
 
 
 def run_list(ledger: Ledger, tasks: Sequence[ListedTask], actor: str, as_json: bool) -> None:
@@ -117,7 +133,7 @@ def run_list(ledger: Ledger, tasks: Sequence[ListedTask], actor: str, as_json: b
     successes: list[bool | None] = []
     faults = 0
     with Services(ledger, load_state(ledger), say) as services:
-        progress = TaskProgress(say_lost, Shown(services).show_plan, say_start, show_step)
+        progress = TaskProgress(say_lost, Shown(services).show_plan, say_start, watch_steps(is_shown=not as_json))
         for task in tasks:
             try:
                 with saying_interruption():

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -173,12 +174,22 @@ def _check_sandbox() -> Check:
 
 
 def _check_desktop() -> Check:
+    from ...environments.desktop.programs import find_missing
+    from ...environments.desktop.screen.borrowed import check_library
     from ...environments.desktop.screen.parts import check_programs
 
     try:
         check_programs()
+        if find_spec("Xlib") is not None:
+            check_library()
     except GrokputerError as error:
         return Check("desktop", "warn", str(error))
+    if missing := find_missing():
+        effects = "; ".join(dict.fromkeys(each.effect for each in missing))
+        packages = " ".join(sorted(each.package for each in missing))
+        return Check(
+            "desktop", "warn", f"a private screen can be started, but {effects}; run: apt-get install {packages}"
+        )
     return Check("desktop", "ok", "a private screen can be started")
 
 

@@ -35,6 +35,10 @@ class PersonalDesktop(ReadableDesktop):
         self._workplace: _Personal | None = None
         self._episode: Episode | None = None
 
+    def takes_words(self) -> bool:
+        """Its tasks are words of a person."""
+        return True
+
     def reset(self, task: str, seed: int) -> Page:
         """Look at the screen as it is. Raises ``EnvironmentUnavailable`` where there is no such display."""
         self.check_task(task)

@@ -124,3 +124,7 @@ class Browse(Web):
     def capabilities(self) -> frozenset[Capability]:
         """None: only people can say whether the words were followed, and the page is another one tomorrow."""
         return frozenset()
+
+    def takes_words(self) -> bool:
+        """Its tasks are words of a person, with the URL before them."""
+        return True

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from ....domain.aggregates.base import derive_id
 from ....domain.aggregates.rollout import Rollout
 from ....domain.errors import Hint, NotPossible
 from ....domain.events import CanaryAssessed, RolloutStarted
@@ -43,7 +44,7 @@ NAMES = {
 """The decisions that have a button, in their order. ``abort`` does what ``roll back`` does before a promotion."""
 DANGEROUS = (HandDecision.PROMOTE, HandDecision.FORWARD, HandDecision.ROLL_BACK)
 """The decisions after which another adapter answers."""
-FIELDS = ("decision", "percent", "to", "reason")
+FIELDS = ("decision", "percent", "to", "reason", "id")
 EVENTS_SHOWN = 100
 """The newest events of a rollout that its page lists; chosen."""
 
@@ -118,7 +119,8 @@ def _take(
             percent = visit.form.number("percent", 1, 99)
             if percent is None:
                 raise NotPossible("the share is missing; it takes a whole number from 1 to 99")
-            return use_case.set_share(ledger, adapter, percent, reason=reason, actor=actor)
+            sent_as = visit.form_id and derive_id("decision", visit.visitor.key, visit.form_id).hex
+            return use_case.set_share(ledger, adapter, percent, reason=reason, actor=actor, sent_as=sent_as)
         case HandDecision.ROLL_BACK:
             return use_case.roll_back(ledger, adapter, reason=reason, actor=actor, to=visit.form.one("to") or None)
     simple = {

@@ -57,6 +57,16 @@ def test_a_held_out_run_knows_its_right_answers(story: Past) -> None:
     assert answers == {"failed": ["CLICK right"], "worked": ["CLICK 0", "CLICK 1"]}
 
 
+def test_a_page_with_other_pictures_is_another_instance_and_knows_its_pictures(story: Past) -> None:
+    for number in range(20):
+        story.run("t", seed=1, inputs=(story.put(f"picture {number}"),), stars=5)
+    story.run("t", seed=seeds("t", True, 1)[0], stars=5)
+    out = built(story).held_out
+    pictures = [it.inputs for it in out if it.inputs]
+    assert 1 < len(pictures) < 20 and len(set(pictures)) == len(pictures)
+    assert [it.inputs for it in out if it.seed != 1] == [()]
+
+
 def test_every_run_of_an_instance_is_on_the_same_side(story: Past) -> None:
     [seed] = seeds("t", True, 1)
     for stars in (1, 2):

@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from command_line import call, document, output, refused
+from desks import RIGHT, Desk, Told
 from logged_sessions import write_lines
 
+from grokputer.domain.aggregates.run import TaskRun
+from grokputer.domain.ports import RoleModel
+from grokputer.domain.vocabulary import StepKind
+from grokputer.runners.agent.runner import Task, TaskRunner
+from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.ledger import Ledger
-from story import Story
+from story import Story, change
 
 SESSIONS: list[dict[str, Any]] = [
     {
@@ -102,6 +109,69 @@ def test_runs_of_this_program_become_sessions_with_their_prompts(tmp_path: Path)
         step, copy = (next(it for it in events if it["event"] == "StepTaken") for events in (said, imported))
         assert (step["prompt"], step["answer"]) == (copy["prompt"], copy["answer"])
     assert "2 were there already" in output("runs", "import", tmp_path / "out", db=story.path)
+
+
+def test_kinds_goals_findings_models_and_confidence_of_steps_come_back(tmp_path: Path) -> None:
+    ledger = Ledger.create(tmp_path / "events.db")
+    change(ledger, "run.max_resamples", 0)
+    told_what = Told(RIGHT)
+    own = RoleModel(told_what, "planner@http://planner")
+    runner = TaskRunner(
+        ledger,
+        told_what,
+        lambda name: None,
+        "told",
+        "ada",
+        beside=lambda role: own if role == "decomposition" else None,
+    )
+    runner.run(Task("desk", "tea-and-cat"), Desk(), process_new_events(ledger))
+    read = TaskRun(uuid4())
+    read.start(
+        ledger.context("ada"), role="action", arm="stable", adapter=None, rollout=None, environment="desk",
+        capabilities=(), task="read-it", seed=1, base="told", session=None, policy={},
+    )  # fmt: skip
+    read.take_step(
+        ledger.context("ada"), prompt=ledger.put("[]"), answer=ledger.put("text:Ok[1]"), error="", kind=StepKind.READ,
+        confidence=0.5, model_ms=0, environment_ms=1, prompt_tokens=None, completion_tokens=None,
+    )  # fmt: skip
+    read.answer(5, ledger.context("ada"))
+    ledger.store(read)
+    process_new_events(ledger)
+    ledger.close()
+    fields = ("kind", "goal", "found", "confidence", "model")
+    copies = [
+        [tuple(it[field] for field in fields) for it in events if it["event"] == "StepTaken"]
+        for events, _ in told(again(ledger.path, tmp_path)).values()
+    ]
+    assert sorted(copies) == [
+        [
+            ("plan", 0, "", None, "planner@http://planner"),
+            ("act", 1, "reached", None, "told"),
+            *[("act", 2, "", None, "told")] * 2,
+            ("check", 2, "reached", None, "told"),
+            ("act", 0, "", None, "told"),
+        ],
+        [("read", 0, "", 0.5, "told")],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ({"kind": "think"}, 'grokputer.kind is "think"; allowed is act, plan, read, check'),
+        ({"goal": -1}, "grokputer.goal is -1"),
+        ({"found": "gold"}, "grokputer.found is"),
+        ({"confidence": 2}, "grokputer.confidence is 2; allowed is a number from 0 to 1"),
+        ("plan", 'grokputer is "plan"; allowed is an object'),
+    ],
+)
+def test_how_a_step_was_made_is_checked_and_other_programs_keys_of_those_names_are_not(
+    db: Path, tmp_path: Path, made: object, said: str
+) -> None:
+    step = {"response": "Ok", "kind": "thought", "goal": "win", "confidence": "high", "model": 3}
+    wrong = write_lines(tmp_path / "wrong.jsonl", {"task": "Open it", "iterations": [{**step, "grokputer": made}]})
+    assert said in refused("runs", "import", wrong, db=db)
+    output("runs", "import", write_lines(tmp_path / "all.jsonl", {"task": "Open it", "iterations": [step]}), db=db)
 
 
 def test_an_unknown_duration_is_unknown_after_export_and_import(db: Path, tmp_path: Path) -> None:

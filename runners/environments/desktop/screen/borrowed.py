@@ -64,8 +64,24 @@ class BorrowedDevices:
         """See ``Devices.type``."""
         if not text.isascii():
             return f"{NAME} types ASCII alone; set environment.desktop_input to own for other characters"
+        if unknown := next((each for each in text if each.isprintable() and not self._finds_key(each)), ""):
+            return f"{NAME} cannot type {unknown} on this keyboard; set environment.desktop_input to own"
         self._input.write(text)
         return ""
+
+    def _finds_key(self, character: str) -> bool:
+        """Whether the package presses a key that writes the character.
+
+        It takes the first key that has the character, and presses Shift with some characters whatever that key needs: for
+        ``<`` it would write ``>`` where a keyboard has a key for both. So here it gets the key that writes it with Shift.
+        """
+        platform = self._input.platformModule
+        keys, level = platform.keyboardMapping, int(self._input.isShiftCharacter(character))
+        symbol = platform._display.keycode_to_keysym
+        if keys.get(character) and symbol(keys[character], level) == ord(character):
+            return True
+        keys[character] = next((code for code in range(8, 256) if symbol(code, level) == ord(character)), None)
+        return keys[character] is not None
 
     def keys(self, keys: str) -> str:
         """See ``Devices.keys``."""
@@ -74,6 +90,18 @@ class BorrowedDevices:
             return f"there is no key {unknown[:20]!r}"
         self._input.hotkey(*names)
         return ""
+
+
+def check_library() -> None:
+    """Check that the library of the display is whole. Raises ``EnvironmentUnavailable``.
+
+    pyautogui brings ``python3-xlib``, an old copy under the same name without what the desktop needs.
+    """
+    if find_spec("Xlib.ext.damage") is None:
+        raise EnvironmentUnavailable(
+            "python3-xlib, which pyautogui brings, has overwritten python-xlib; run: pip uninstall --yes python3-xlib, and "
+            "then: pip install --force-reinstall --no-deps python-xlib"
+        )
 
 
 def _load() -> Any:

@@ -18,6 +18,10 @@ FRAMES_ALONE = [{"type": "iframe", "exclude": False}, {"exclude": True}]
 MOST_FRAMES = 24
 """Frames of other sites that are read in one tab; chosen."""
 
+PAUSED = [{"urlPattern": "*"}]
+"""Which requests stop for a moment. Documents are decided on. The others only go on: of requests that did not stop the browser
+does not tell that a login of HTTP is asked for, and would wait for a person's name and password."""
+
 NO_PRINTING = "window.print = () => {};"
 """A window to print waits for a person."""
 
@@ -66,7 +70,8 @@ class Session:
 
 class Tab:
     """One tab. ``on_document`` decides about each document that it wants to load, and whether that is its page or a frame in
-    it; ``on_modal`` is told what stops it."""
+    it; ``on_modal`` is told what stops it, and ``on_login`` which request was to have a name and a password, and whether it
+    was the page itself."""
 
     def __init__(
         self,
@@ -74,9 +79,10 @@ class Tab:
         target: str,
         on_document: Callable[[str, bool], bool],
         on_modal: Callable[[Dialog | Chooser | None, str], None],
+        on_login: Callable[[str, bool], None],
     ) -> None:
         self.connection, self.target = connection, target
-        self._on_document, self._on_modal = on_document, on_modal
+        self._on_document, self._on_modal, self._on_login = on_document, on_modal, on_login
         self.title = ""
         self.url = ""
         self.fault = ""
@@ -102,7 +108,7 @@ class Tab:
         send = self.connection.send
         send("Page.enable", session)
         send("Network.enable", session)
-        send("Fetch.enable", session, patterns=[{"resourceType": "Document"}])
+        send("Fetch.enable", session, patterns=PAUSED, handleAuthRequests=True)
         send("Accessibility.enable", session)  # else the browser makes the whole tree anew for each name
         send("Page.addScriptToEvaluateOnNewDocument", session, source=NO_PRINTING, runImmediately=True)
         send("Page.setInterceptFileChooserDialog", session, enabled=True)
@@ -191,10 +197,15 @@ class Tab:
         match method:
             case "Fetch.requestPaused":
                 is_page = session.parent is None and data.get("frameId") == session.frame
-                if self._on_document(data["request"]["url"], is_page):
+                if data["resourceType"] != "Document" or self._on_document(data["request"]["url"], is_page):
                     send("Fetch.continueRequest", session.id, requestId=data["requestId"])
                 else:
                     send("Fetch.failRequest", session.id, requestId=data["requestId"], errorReason="Aborted")
+            case "Fetch.authRequired":
+                refused = {"response": "CancelAuth"}
+                send("Fetch.continueWithAuth", session.id, requestId=data["requestId"], authChallengeResponse=refused)
+                is_page = session.parent is None and data.get("frameId") == session.frame
+                self._on_login(data["request"]["url"], is_page and data["resourceType"] == "Document")
             case "Page.javascriptDialogOpening":
                 text = data.get("defaultPrompt") or ""
                 self._on_modal(Dialog(session.id, data["type"], data["message"], text), session.id)

@@ -173,7 +173,7 @@ class Visit:
             self.connection.send("Target.closeTarget", targetId=info["targetId"])
             self.proxy.refuse(f"a tab was closed: a run has {MOST_TABS} tabs at most")
             return
-        tab = Tab(self.connection, info["targetId"], self._decide, self._take_modal)
+        tab = Tab(self.connection, info["targetId"], self._decide, self._take_modal, self._refuse_login)
         tab.title, tab.url = info.get("title", ""), info.get("url", "")
         self.tabs[tab.target] = tab
         if self.active is not None:
@@ -221,6 +221,13 @@ class Visit:
             return True
         self.proxy.refuse(f"{place} is not one of the allowed hosts ({self.allowed})")
         return False
+
+    def _refuse_login(self, url: str, is_page: bool) -> None:
+        """Note that a name and a password were asked for, which runs do not give."""
+        with contextlib.suppress(BadAddress):
+            place = read_url(url)
+            what = str(place) if is_page else f"a part of the page, from {place},"
+            self.proxy.refuse(f"{what} asks for a name and a password by HTTP, which a run does not give")
 
     def _is_allowed(self, url: str) -> bool:
         try:

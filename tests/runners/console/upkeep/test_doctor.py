@@ -17,6 +17,7 @@ import pytest
 from command_line import call
 
 from grokputer.runners.console.upkeep import doctor
+from grokputer.runners.environments.desktop.programs import Missing
 from grokputer.runners.wiring import probe
 from story import Story
 
@@ -231,6 +232,19 @@ def test_a_package_that_is_missing_is_named_with_its_purpose_and_the_command(
     assert found["filelock"] == ("fail", "not installed; it keeps two workers apart; run pip install filelock")
     assert found["datasets"][0] == "warn" and "it imports training data" in found["datasets"][1]
     assert "grokputer[data]" in found["datasets"][1] and "grokputer[bench]" in found["plotext"][1]
+
+
+def test_a_desktop_without_the_bridge_of_gtk_2_says_which_windows_have_no_elements(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bridge = Missing("libatk-adaptor", "windows of pcmanfm and lxappearance have no elements")
+    monkeypatch.setattr("grokputer.runners.environments.desktop.screen.parts.check_programs", lambda: None)
+    monkeypatch.setattr("grokputer.runners.environments.desktop.programs.find_missing", lambda: [bridge])
+    found = doctor._check_desktop()
+    assert found.result == "warn"
+    assert found.found.endswith(f"but {bridge.effect}; run: apt-get install libatk-adaptor")
+    monkeypatch.setattr("grokputer.runners.environments.desktop.programs.find_missing", list)
+    assert doctor._check_desktop().result == "ok"
 
 
 def test_the_worker_is_seen_and_what_waits_for_one(story: Story) -> None:

@@ -11,7 +11,8 @@ from grokputer.domain.page.line import read
 from grokputer.runners.environments.desktop.machine import Machine
 from grokputer.runners.environments.desktop.options import Options
 from grokputer.runners.environments.desktop.personal import PersonalDesktop
-from grokputer.runners.environments.desktop.screen.borrowed import BorrowedDevices
+from grokputer.runners.environments.desktop.screen import borrowed
+from grokputer.runners.environments.desktop.screen.borrowed import BorrowedDevices, check_library
 from grokputer.runners.environments.desktop.tasks.instance import Program
 from grokputer.runners.environments.desktop.tasks.steps import click, fill
 
@@ -56,6 +57,31 @@ def test_one_task_at_a_time_uses_a_persons_display(personal: PersonalDesktop) ->
 def test_pyautogui_is_refused_where_it_is_missing_with_what_to_do() -> None:
     with pytest.raises(EnvironmentUnavailable, match=r"environment\.desktop_input"):
         BorrowedDevices(os.environ.get("DISPLAY", ":0"))
+
+
+def test_a_library_that_another_package_has_overwritten_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_library()
+    monkeypatch.setattr(borrowed, "find_spec", lambda name: None)
+    with pytest.raises(EnvironmentUnavailable, match="pip install --force-reinstall --no-deps python-xlib"):
+        check_library()
+
+
+def test_pyautogui_types_each_character_of_the_keyboard_where_it_is_installed(
+    machine: Machine, personal: PersonalDesktop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISPLAY", machine.session.display)  # the package looks for it when it is imported
+    pytest.importorskip("pyautogui", reason="pyautogui is set up in an environment of its own; see docs/desktop.md")
+    own = PersonalDesktop(Options(display=machine.session.display, devices=borrowed.NAME))
+    machine.start(QUESTION)
+    page = own.reset("write into the dialog", 0)
+    written = "".join(chr(code) for code in range(33, 127) if chr(code) not in "[]=:|\\")
+    page = own.act(fill(written)(page))
+    assert (read(page, "entry")[0].value, page.error) == (written, "")
+    assert "types ASCII alone" in own.act(fill("Zürich")(page)).error
+    page = own.act(click("button", "Cancel")(page))
+    assert not page.error and "Mine" not in str(page.lines)
+    own.close()
+    personal.close()
 
 
 def test_a_press_is_not_made_where_the_window_of_a_person_is_gone(machine: Machine, personal: PersonalDesktop) -> None:

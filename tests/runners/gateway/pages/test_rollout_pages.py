@@ -197,6 +197,21 @@ def test_a_decision_that_is_sent_again_is_one_decision(path: Path) -> None:
     assert [row["data"]["weight_percent"] for row in lines(path, "--event", "CanaryWeightSet")[before:]] == [30, 40]
 
 
+def test_a_share_that_a_program_sends_again_to_another_gateway_is_set_once(path: Path) -> None:
+    form = {"decision": "share", "reason": "busy", "id": "night-1"}
+    with serving(path, with_api=False) as first, serving(path, with_api=False) as second:
+        sites = [Served(each.url.removesuffix("/v1"), first.key, path) for each in (first, second)]
+        before = len(lines(path, "--event", "CanaryWeightSet"))
+        wanted = [(sites[0], "30", "night-1"), (sites[0], "40", "night-2"), (sites[1], "30", "night-1")]
+        answers = [
+            site.ask("/rollouts/lora-v2", {**form, "percent": share, "id": id}, headers=JSON)
+            for site, share, id in wanted
+        ]
+    assert [status for status, _, _ in answers] == [200] * 3
+    assert [said["weight_percent"] for _, _, said in answers] == [30, 40, 40]
+    assert [row["data"]["weight_percent"] for row in lines(path, "--event", "CanaryWeightSet")[before:]] == [30, 40]
+
+
 def test_a_form_without_its_token_decides_nothing(path: Path, browser: Browser) -> None:
     with visiting(path, browser, with_api=False) as (_, person):
         person.go("/rollouts/lora-v2")
