@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -82,20 +83,7 @@ class Commands(LogGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of this name; None when there is none."""
-        if cmd_name not in COMMANDS:
-            return None
-        command = getattr(
-            import_module(f".runners.console.{COMMANDS[cmd_name]}", __package__), cmd_name.replace("-", "_")
-        )
-        if not isinstance(command, typer.Typer):
-            single = typer.Typer(add_completion=False, rich_markup_mode=None)
-            single.command(cmd_name)(command)
-            command = single
-        else:
-            kind = command.info.cls if isinstance(command.info.cls, type) else TyperGroup
-            if not issubclass(kind, LogGroup):
-                command.info.cls = LogGroup if kind is TyperGroup else type(kind.__name__, (LogGroup, kind), {})
-        return typer.main.get_command(command)
+        return _load_command(cmd_name) if cmd_name in COMMANDS else None
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """The arguments. One that is not valid Unicode is refused by its name, before anything is recorded."""
@@ -127,6 +115,21 @@ class Commands(LogGroup):
                 raise
             _complain(line)
             raise typer.Exit(1) from None
+
+
+@cache  # a process that calls many commands makes each once
+def _load_command(name: str) -> Any:
+    """The command of this name, from its module."""
+    command = getattr(import_module(f".runners.console.{COMMANDS[name]}", __package__), name.replace("-", "_"))
+    if not isinstance(command, typer.Typer):
+        single = typer.Typer(add_completion=False, rich_markup_mode=None)
+        single.command(name)(command)
+        command = single
+    else:
+        kind = command.info.cls if isinstance(command.info.cls, type) else TyperGroup
+        if not issubclass(kind, LogGroup):
+            command.info.cls = LogGroup if kind is TyperGroup else type(kind.__name__, (LogGroup, kind), {})
+    return typer.main.get_command(command)
 
 
 def _name_argument(args: list[str], number: int) -> str:

@@ -20,6 +20,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test asks the real Hub
 
+# A client of HTTP reads the certificates of a hundred authorities, hundreds of times in these tests, and no test asks a
+# server that one of them vouches for. A folder without certificates in their place is read at once.
+os.environ.pop("SSL_CERT_FILE", None)
+os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
+
 from command_line import log, written  # noqa: F401
 from tiny_base import tiny_base, trained  # noqa: F401
 from tiny_vision import vision_base  # noqa: F401

@@ -33,6 +33,8 @@ from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.wiring.services import Services
 from story import change, complete_training
 
+pytestmark = pytest.mark.slow
+
 SETTINGS: dict[str, Any] = {
     "run.max_tokens": 24, "run.max_steps": 3, "training.retries": 0, "training.epochs": 6, "training.held_out_share": 0.0,
     "gate.enabled": False, "rating.average_run_length": 50.0, "canary.weight_percent": 40, "canary.ramp": "60:3",

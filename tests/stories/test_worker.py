@@ -194,12 +194,14 @@ def trainers_of(folder: Path) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_a_trainer_that_is_killed_goes_on_from_its_checkpoint_under_the_same_worker(interrupted: Interrupted) -> None:
     assert "was interrupted; it continues from its last checkpoint" in interrupted.first
     assert "again, from its last checkpoint" in interrupted.first
     assert count(interrupted.ledger)["TrainingFailed"] == 0
 
 
+@pytest.mark.slow
 def test_killed_in_the_midst_of_training_the_next_worker_goes_on_and_does_it_once(interrupted: Interrupted) -> None:
     said = count(interrupted.ledger)
     assert said["TrainingStarted"] == 3  # with the trainer's death, and with the worker's
@@ -207,6 +209,7 @@ def test_killed_in_the_midst_of_training_the_next_worker_goes_on_and_does_it_onc
         assert said[topic] == 1, topic
 
 
+@pytest.mark.slow
 def test_two_workers_at_once_do_each_thing_once(interrupted: Interrupted) -> None:
     [waited] = [said for said in interrupted.next if "another worker" in said]
     assert "completed" not in waited

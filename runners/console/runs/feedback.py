@@ -5,20 +5,37 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import typer
 
 from ....domain.aggregates.run import TaskRun
-from ....domain.rules.rating import ISSUES, check_stars
+from ....domain.rules.rating import check_stars
 from ....domain.rules.roles import GOOD_STARS
 from ....projections.wording.sentences import count, describe_fault, short_id
 from ...feedback.ratings import require_ended
-from ..completion import offer_runs
 from ..hints import suggest
-from ..options import DEFAULT_DB, Actor, Db, Role, RunPrefix, find_run, name_actor, open_ledger
+from ..options import DEFAULT_DB, Actor, Db, RunPrefix, find_run, name_actor, open_ledger
 from ..rendering import print_line, say
+from .options.feedback import (
+    ActionList,
+    AnswerText,
+    Calls,
+    Comment,
+    Demonstrate,
+    FirstStep,
+    Issues,
+    PlanText,
+    RatedRun,
+    Reason,
+    Retry,
+    RoleAtFault,
+    Stars,
+    WholeSession,
+    Withdraw,
+    WrongStep,
+)
 
 if TYPE_CHECKING:
     from ...store.ledger import Ledger
@@ -26,26 +43,13 @@ if TYPE_CHECKING:
 
 
 def rate(
-    run: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="RUN", help="The run's id or its beginning, of four characters or more.", autocompletion=offer_runs
-        ),
-    ] = None,
-    stars: Annotated[
-        str | None,
-        typer.Argument(metavar="[STARS]", help="A whole number from 1 (bad) to 5 (good); asked for at a terminal."),
-    ] = None,
-    session: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Rate every run of this session that you have not rated, in place of RUN."),
-    ] = None,
-    comment: Annotated[str | None, typer.Option(help="In your own words.")] = None,
-    issue: Annotated[
-        list[str] | None, typer.Option(help=f"What went wrong: {', '.join(ISSUES)} or own words; may be repeated.")
-    ] = None,
-    step: Annotated[int | None, typer.Option(help="The step that went wrong; its role is at fault.")] = None,
-    role: Annotated[Role | None, typer.Option(help="The role at fault, if no single step is.")] = None,
+    run: RatedRun = None,
+    stars: Stars = None,
+    session: WholeSession = None,
+    comment: Comment = None,
+    issue: Issues = None,
+    step: WrongStep = None,
+    role: RoleAtFault = None,
     by: Actor = None,
     db: Db = DEFAULT_DB,
 ) -> None:
@@ -103,48 +107,15 @@ def _rate_session(
 
 def correct(
     run: RunPrefix,
-    answer: Annotated[
-        str | None,
-        typer.Option(
-            help="The right answer to a question. With --step: the right lines of a step that read the screen, one a line."
-        ),
-    ] = None,
-    calls: Annotated[
-        str | None,
-        typer.Option(
-            metavar="JSON",
-            help="The right calls of functions, beside or in place of --answer: name and arguments each.",
-        ),
-    ] = None,
-    action: Annotated[
-        list[str] | None, typer.Option(help="One action of those that do the task; give them in their order.")
-    ] = None,
-    plan: Annotated[
-        str | None,
-        typer.Option(
-            metavar="GOALS",
-            help=r"The right plan of a long task, one goal a line (or with \n between them), each with => and what the page "
-            "then shows; it is tried by the run's own roles, or with the actions given.",
-        ),
-    ] = None,
-    demonstrate: Annotated[
-        bool, typer.Option("--demonstrate", help="Correct it by the scripted demonstration.")
-    ] = False,
-    retry: Annotated[
-        int,
-        typer.Option(min=0, help="Try again with sampling, at most this many times; a success becomes the correction."),
-    ] = 0,
-    withdraw: Annotated[
-        bool, typer.Option("--withdraw", help="Take back the latest correction: no later dataset uses it.")
-    ] = False,
-    step: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Keep the run's steps before this one; with --answer, --calls or --plan: the step whose answer it is.",
-        ),
-    ] = None,
-    reason: Annotated[str, typer.Option(help="With --withdraw: why; it is recorded.")] = "",
+    answer: AnswerText = None,
+    calls: Calls = None,
+    action: ActionList = None,
+    plan: PlanText = None,
+    demonstrate: Demonstrate = False,
+    retry: Retry = 0,
+    withdraw: Withdraw = False,
+    step: FirstStep = None,
+    reason: Reason = "",
     by: Actor = None,
     db: Db = DEFAULT_DB,
 ) -> None:

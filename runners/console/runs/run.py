@@ -5,21 +5,39 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 import typer
 
-from ....domain.aggregates.run import LARGEST_SEED, TaskRun
+from ....domain.aggregates.run import TaskRun
 from ....domain.errors import GrokputerError
 from ....domain.events import TaskFailed
 from ....projections.wording.sentences import count, describe_fault, short_id
-from ..completion import offer_arms, offer_tasks
 from ..hints import suggest
-from ..options import DEFAULT_DB, AsJson, Db, Role, name_actor, open_ledger, read_moment
+from ..options import DEFAULT_DB, AsJson, Db, name_actor, open_ledger, read_moment
 from ..rendering import print_json, print_line, say
 from .asking import ask_feedback
 from .display import ask_for_display
+from .options.running import (
+    AllowDomain,
+    AsOf,
+    Display,
+    Env,
+    Headed,
+    Images,
+    NoFeedback,
+    Pinned,
+    Reviewer,
+    RunRole,
+    Seed,
+    Session,
+    Sounds,
+    Source,
+    Task,
+    Times,
+    Url,
+)
 from .outcomes import Shown, outcome_document, print_outcome, say_lost, say_start, saying_interruption
 from .task_list import read_tasks, run_list, say_successes
 from .watching import watch_steps
@@ -33,78 +51,23 @@ Feedback = Literal["reviewer", "person"]
 
 
 def run(
-    task: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[TASK]",
-            help="A task that 'grokputer tasks' lists, or a question in quotes; '-' is '--from -'.",
-            autocompletion=offer_tasks,
-        ),
-    ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="FILE",
-            help='Run the tasks of this file, one a line: words, or an object as {"task": ..., "seed": 7} that may also have '
-            "env, session, role, adapter, url, image and audio; '-' reads stdin. The model is loaded once.",
-        ),
-    ] = None,
-    env: Annotated[
-        str | None,
-        typer.Option(
-            help="Where: miniwob, shell, web, desktop, chat, a plug-in or a folder of tasks; default: chat for words with a "
-            "space in them, browse where --url is given, else the one that has the task."
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=LARGEST_SEED, help="The page's seed; default: a random one, printed.")
-    ] = None,
-    adapter: Annotated[
-        str | None, typer.Option(help="Pin the run to this adapter, or to 'base'.", autocompletion=offer_arms)
-    ] = None,
-    as_of: Annotated[
-        str | None, typer.Option(metavar="POSITION|TIME", help="Run with the adapter and settings live then.")
-    ] = None,
-    session: Annotated[
-        str | None,
-        typer.Option(
-            help="Runs of one session stay on one arm, and a question is asked with the session's earlier turns."
-        ),
-    ] = None,
-    role: Annotated[Role, typer.Option(help="The role whose adapter and settings are used.")] = "action",
-    url: Annotated[
-        str | None,
-        typer.Option(help="The page of the web that a task in words is done on. The browser reaches its host alone."),
-    ] = None,
-    allow_domain: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="HOST",
-            help="Beside the URL's host the browser may reach this one, with its subdomains; repeatable.",
-        ),
-    ] = None,
-    headed: Annotated[bool, typer.Option("--headed", help="Show the window of the browser.")] = False,
-    image: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="A picture that comes with the task (PNG, JPEG, GIF, WebP); repeatable."),
-    ] = None,
-    audio: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="A sound that comes with the task (WAV, MP3, FLAC, Ogg); repeatable."),
-    ] = None,
-    times: Annotated[int, typer.Option(min=1, help="Number of runs, each with the next seed.")] = 1,
-    display: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DISPLAY",
-            help="Let the agent work on this display of yours, as :0, in place of a private one; asks before it begins.",
-        ),
-    ] = None,
-    no_feedback: Annotated[bool, typer.Option("--no-feedback", help="Do not ask for a rating.")] = False,
-    reviewer: Annotated[
-        bool, typer.Option("--reviewer", help="Let the reviewer rate from the reward, and correct by demonstration.")
-    ] = False,
+    task: Task = None,
+    source: Source = None,
+    env: Env = None,
+    seed: Seed = None,
+    adapter: Pinned = None,
+    as_of: AsOf = None,
+    session: Session = None,
+    role: RunRole = "action",
+    url: Url = None,
+    allow_domain: AllowDomain = None,
+    headed: Headed = False,
+    image: Images = None,
+    audio: Sounds = None,
+    times: Times = 1,
+    display: Display = None,
+    no_feedback: NoFeedback = False,
+    reviewer: Reviewer = False,
     db: Db = DEFAULT_DB,
     as_json: AsJson = False,
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -43,7 +44,7 @@ MOST_PRINTED = 10_000
 """Characters of what a program prints that are read; chosen."""
 
 
-class Workplace:
+class Workplace(ABC):
     """A display with the programs on it, looked at by ``eye`` and used by ``hands``."""
 
     def __init__(self, environment: Mapping[str, str], devices: str = OWN_INPUT) -> None:
@@ -56,17 +57,17 @@ class Workplace:
         self.eye, self.hands = Eye(self.display, self._reader), Hands(self.display, self._reader, used)
 
     @property
+    @abstractmethod
     def home(self) -> Path:
         """The HOME of its programs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def begin(self, files: Files, programs: Sequence[Program]) -> View:
         """What is on the screen when a task begins."""
-        raise NotImplementedError
 
+    @abstractmethod
     def spawn(self, program: Program) -> None:
         """Start the program. Raises ``EnvironmentUnavailable`` where it cannot be started."""
-        raise NotImplementedError
 
     def start(self, program: Program) -> bool:
         """Start the program and wait for its window, and for what it tells of it; whether a window came."""

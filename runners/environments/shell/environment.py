@@ -10,11 +10,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ....domain.errors import EnvironmentUnavailable, UnknownTask
-from ....domain.events import Capability
 from ....domain.page.action import COMMAND_VERBS, parse_action, write_command
 from ....domain.page.messages import Page
-from ....domain.ports import Environment, Script
+from ....domain.ports import Script
+from ..of_tasks import OfTasks
 from ..sandbox.choice import find_sandbox
 from ..sandbox.command import Limits, Outcome, Sandbox
 from ..sandbox.room import Room
@@ -31,27 +30,13 @@ LONGEST_COMMAND = 8000
 """Characters of a command; chosen: a system takes a hundred thousand."""
 
 
-class Shell(Environment):
+class Shell(OfTasks[Tasks, "_Episode"]):
     """The ``Environment`` of commands for the given tasks. The sandbox is looked for with the first episode."""
 
     def __init__(self, tasks: Tasks, find: Callable[[], Sandbox] = find_sandbox) -> None:
-        self._tasks, self._find = tasks, find
+        super().__init__(tasks)
+        self._find = find
         self._shared = _Shared()
-        self._seat = 0
-        self._episode: _Episode | None = None
-
-    @property
-    def capabilities(self) -> frozenset[Capability]:
-        """It verifies and repeats; scripts do the tasks that have a solution written down."""
-        return frozenset({Capability.VERIFIES, Capability.SEEDS, Capability.DEMONSTRATIONS})
-
-    def tasks(self) -> Sequence[str]:
-        """The names of all tasks, sorted."""
-        return self._tasks.names()
-
-    def check_task(self, task: str) -> None:
-        """Raises ``UnknownTask``, naming the tasks that are close to it; ``EnvironmentUnavailable`` for one with mistakes."""
-        self._tasks.has_solution(task)
 
     def reset(self, task: str, seed: int) -> Page:
         """Lay the task's files out. Raises ``UnknownTask``; ``EnvironmentUnavailable`` without a sandbox."""
@@ -64,14 +49,11 @@ class Shell(Environment):
 
     def act(self, action: str) -> Page:
         """Carry out one action; the page's ``error`` says why one that cannot be read or done changed nothing."""
-        if self._episode is None:
-            raise EnvironmentUnavailable("no episode is running; start one with reset(task, seed)")
-        return self._episode.act(action)
+        return self._playing().act(action)
 
     def demonstrate(self, task: str) -> Script:
         """The solution, command by command. Raises ``UnknownTask`` for a task without one."""
-        if not self._tasks.has_solution(task):
-            raise UnknownTask(f"there is no demonstration of {task!r}: it has no solution")
+        self._require_solution(task)
         return lambda page, history: write_command(next_command(self._shared.solution(task, page.task), page, history))
 
     def beside(self, seat: int) -> Shell:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ....domain.errors import UnknownTask
+from .. import families
 from .draw import Draw
 from .instance import Command, Goal, Instance
 from .layout import Files
@@ -55,31 +54,15 @@ class Family:
         return Instance(request, made.files, made.goal, tuple(made.solution))
 
 
-class Group:
+class Group(families.Group[Family, Make]):
     """Families of one subject, in the order in which they are written down."""
 
     def __init__(self) -> None:
-        self.families: list[Family] = []
-
-    def family(self, *phrasings: str) -> Callable[[Make], Make]:
-        """Makes a family of a function: its name with dashes, and these wordings."""
-
-        def add(make: Make) -> Make:
-            self.families.append(Family(make.__name__.replace("_", "-"), phrasings, make))
-            return make
-
-        return add
+        super().__init__(Family)
 
 
-class Families:
+class Families(families.Families[Family]):
     """The ``Tasks`` of families."""
-
-    def __init__(self, groups: Iterable[Group]) -> None:
-        self._known = {family.name: family for group in groups for family in group.families}
-
-    def names(self) -> tuple[str, ...]:
-        """All of them, sorted."""
-        return tuple(sorted(self._known))
 
     def make(self, task: str, seed: int) -> Instance:
         """The task from the seed. Raises ``UnknownTask``."""
@@ -88,17 +71,3 @@ class Families:
     def has_solution(self, task: str) -> bool:
         """Every family has one. Raises ``UnknownTask``."""
         return bool(self.find(task))
-
-    def find(self, task: str) -> Family:
-        """The family of this name. Raises ``UnknownTask``."""
-        if task not in self._known:
-            raise unknown_task(task, self.names())
-        return self._known[task]
-
-
-def unknown_task(task: str, names: Sequence[str]) -> UnknownTask:
-    """One line for a task that there is not, with those that are close to it."""
-    close = difflib.get_close_matches(task, names, n=3)
-    if close or not names:
-        return UnknownTask(f"there is no task {task!r}; close to it: {', '.join(close) or 'none'}")
-    return UnknownTask(f"there is no task {task!r}; there are {', '.join(names[:5])} and more; see 'grokputer tasks'")

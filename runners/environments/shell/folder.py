@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ....domain.errors import EnvironmentUnavailable
-from .family import unknown_task
+from ..families import unknown_task
 from .instance import Instance
 from .task_file import FILE, BadTask, TaskFile, read_task
 

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ....domain.errors import EnvironmentUnavailable
 from ..sandbox.room import is_inside
@@ -45,6 +45,18 @@ class BadTask(EnvironmentUnavailable):
         self.mistakes = tuple(mistakes)
 
 
+Task = TypeVar("Task")
+Put = Callable[[str], str]
+"""Puts values into a text."""
+
+
+def draw_values(values: Mapping[str, tuple[str, ...]], name: str, seed: int) -> Put:
+    """Draws one value of each list from the seed; what puts each where ``@name@`` is written."""
+    draw = random.Random(f"{name}/{seed}")
+    drawn = {key: draw.choice(known) for key, known in values.items()}
+    return lambda text: VALUE.sub(lambda found: drawn.get(found[1], found[0]), text)
+
+
 @dataclass(frozen=True)
 class TaskFile:
     """A task as it is written down."""
@@ -63,12 +75,7 @@ class TaskFile:
 
     def instance(self, name: str, seed: int) -> Instance:
         """The task from the seed. Raises ``BadTask`` where a drawn value leads a path out of the folder."""
-        draw = random.Random(f"{name}/{seed}")
-        drawn = {key: draw.choice(known) for key, known in self.values.items()}
-
-        def put(text: str) -> str:
-            return VALUE.sub(lambda found: drawn.get(found[1], found[0]), text)
-
+        put = draw_values(self.values, name, seed)
         files = {
             put(path): put(content) if isinstance(content, str) else content for path, content in self.files.items()
         }
@@ -87,7 +94,7 @@ class TaskFile:
             seconds=self.seconds,
         )
 
-    def _goal(self, put: Callable[[str], str]) -> Goal:
+    def _goal(self, put: Put) -> Goal:
         answer = None if self.answer is None else put(self.answer)
         condition = None if self.condition is None else put(self.condition)
         expect = {put(path): text if text is None else put(text) for path, text in self.expect.items()}
@@ -115,10 +122,7 @@ def _is_there(tree: Tree, path: str, text: str | None) -> bool:
 def read_task(folder: Path) -> TaskFile:
     """The task in the folder. Raises ``BadTask``."""
     reader = TaskReader(folder)
-    task = reader.read()
-    if task is None or reader.mistakes:
-        raise BadTask(reader.mistakes)
-    return task
+    return reader.require_right(reader.read())
 
 
 class TaskReader:
@@ -130,15 +134,9 @@ class TaskReader:
 
     def read(self) -> TaskFile | None:
         """The task, None where the file cannot be read at all; it is right where there are no ``mistakes``."""
-        written = self._parse()
+        written = self._parse(KEYS, GOALS, "keys")
         if written is None:
             return None
-        for key in written.keys() - set(KEYS):
-            self._wrong(key, "is no key", f"keys are {', '.join(KEYS)}")
-        if not written.keys() & set(GOALS):
-            self._wrong("answer", "is missing, and so are condition and expect", "give at least one of the three")
-        if "request" not in written:
-            self._wrong("request", "is missing", "say what is to be done, in a text or a list of texts")
         values = self._values(written.get("values", {}))
         files = self._files(written.get("files", {}))
         task = TaskFile(
@@ -154,7 +152,27 @@ class TaskReader:
         self._check_names(written, values)
         return task
 
-    def _parse(self) -> dict[str, Any] | None:
+    def require_right(self, task: Task | None) -> Task:
+        """The task that was read. Raises ``BadTask`` with all mistakes."""
+        if task is None or self.mistakes:
+            raise BadTask(self.mistakes)
+        return task
+
+    def _parse(self, keys: Sequence[str], goals: Sequence[str], called: str) -> dict[str, Any] | None:
+        """What the file has under its keys; None where it cannot be read. ``goals`` are keys of which it needs one."""
+        written = self._load()
+        if written is None:
+            return None
+        for key in written.keys() - set(keys):
+            self._wrong(key, "is no key", f"{called} are {', '.join(keys)}")
+        if not written.keys() & set(goals):
+            first, *others, last = goals
+            self._wrong(first, f"is missing, and so are {', '.join(others)} and {last}", "give at least one of them")
+        if "request" not in written:
+            self._wrong("request", "is missing", "say what is to be done, in a text or a list of texts")
+        return written
+
+    def _load(self) -> dict[str, Any] | None:
         try:
             if self.file.is_fifo() or self.file.is_socket() or self.file.is_char_device():  # reading could never end
                 self.mistakes.append(f"{self.file} is no ordinary file; write the task in one, see docs/own-tasks.md")

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
-from ....domain.errors import EnvironmentUnavailable, UnknownTask
+from ....domain.errors import EnvironmentUnavailable
 from ....domain.events import Capability
 from ....domain.page.messages import Page
-from ....domain.ports import Environment, Script
+from ....domain.ports import Script
+from ..of_tasks import OfTasks
 from .browser.browsing import Browsing
 from .browser.connection import CommandFailed, NoAnswer
 from .episode import Episode
@@ -20,27 +21,12 @@ from .instance import Instance, Tasks, follow
 from .words import AnyPage
 
 
-class Web(Environment):
+class Web(OfTasks[Tasks, Episode]):
     """The ``Environment`` of tasks on pages that are checked at their end. The browser starts with the first episode."""
 
     def __init__(self, tasks: Tasks, *, is_headed: bool = False) -> None:
-        self._tasks = tasks
+        super().__init__(tasks)
         self._browsing = Browsing(is_headed=is_headed)
-        self._seat = 0
-        self._episode: Episode | None = None
-
-    @property
-    def capabilities(self) -> frozenset[Capability]:
-        """It verifies and repeats; scripts do the tasks that have a solution written down."""
-        return frozenset({Capability.VERIFIES, Capability.SEEDS, Capability.DEMONSTRATIONS})
-
-    def tasks(self) -> Sequence[str]:
-        """The names of all tasks, sorted."""
-        return self._tasks.names()
-
-    def check_task(self, task: str) -> None:
-        """Raises ``UnknownTask``, naming the tasks that are close to it; ``EnvironmentUnavailable`` for one with mistakes."""
-        self._tasks.has_solution(task)
 
     def reset(self, task: str, seed: int) -> Page:
         """Open the task's page in a new profile. Raises ``UnknownTask``; ``EnvironmentUnavailable`` where it does not open."""
@@ -57,15 +43,13 @@ class Web(Environment):
 
         Raises ``EnvironmentUnavailable`` where the page crashed or does not answer; the episode is then over.
         """
-        if self._episode is None:
-            raise EnvironmentUnavailable("no episode is running; start one with reset(task, seed)")
+        episode = self._playing()
         with _Ending(self):
-            return self._episode.act(action)
+            return episode.act(action)
 
     def demonstrate(self, task: str) -> Script:
         """The solution, move by move. Raises ``UnknownTask`` for a task without one."""
-        if not self._tasks.has_solution(task):
-            raise UnknownTask(f"there is no demonstration of {task!r}: it has no solution")
+        self._require_solution(task)
 
         def decide(page: Page, history: Sequence[str]) -> str:
             assert self._episode is not None

@@ -144,6 +144,7 @@ def flip_a_bit(file: Path) -> None:
     file.write_bytes(content)
 
 
+@pytest.mark.slow
 def test_finished_weights_that_were_changed_are_made_again_from_the_last_checkpoint(
     trained: Trained, tiny_base: Path, tmp_path: Path
 ) -> None:

@@ -296,10 +296,8 @@ def test_a_correction_may_go_on_from_a_step_of_the_run(ledger: Ledger, computer:
 # --- the whole of it -------------------------------------------------------------------------------------------------
 
 
-def test_recovery_that_fails_breaches_its_own_window_alone_and_learns_with_its_own_recipe(
-    ledger: Ledger, computer: MiniWob, right: list[str], tiny_base: Path
-) -> None:
-    change(ledger, "model.base", str(tiny_base))
+def fail_in_recovery(ledger: Ledger, computer: MiniWob, right: list[str]) -> None:
+    """Three corrected runs whose second step, by recovery, is rated one star: a training of recovery is asked for."""
     change(ledger, "training.preset", "seed")
     change(ledger, "training.min_examples", 1)
     change(ledger, "training.retries", 0)
@@ -310,6 +308,12 @@ def test_recovery_that_fails_breaches_its_own_window_alone_and_learns_with_its_o
         stuck = play(ledger, computer, [NONSENSE, NONSENSE])
         correct_by_hand(ledger, stuck, computer, right, "ada", first=2)
         output("rate", stuck.id.hex, 1, "--step", 2, db=ledger.path)
+
+
+def test_recovery_that_fails_breaches_its_own_window_alone_and_learns_with_its_own_recipe(
+    ledger: Ledger, computer: MiniWob, right: list[str]
+) -> None:
+    fail_in_recovery(ledger, computer, right)
     state = process_new_events(ledger)
     assert [stars for _, stars in state.window("recovery").ratings] == [1, 1, 1]
     assert state.window("action").ratings == ()
@@ -328,7 +332,16 @@ def test_recovery_that_fails_breaches_its_own_window_alone_and_learns_with_its_o
     assert {example.completion for example in taught["recovery"].examples} == {right[0]}
     assert {example.completion for example in taught["action"].examples} == {right[1]}
     assert {example.role for example in taught["recovery"].examples} == {"recovery"}
-    with Services(ledger, state) as parts:
+
+
+@pytest.mark.slow
+def test_recovery_is_trained_on_its_own_and_the_log_says_why(
+    ledger: Ledger, computer: MiniWob, right: list[str], tiny_base: Path
+) -> None:
+    change(ledger, "model.base", str(tiny_base))
+    fail_in_recovery(ledger, computer, right)
+    [asked] = ledger.read(1, None, ("TrainingRequested",))
+    with Services(ledger, process_new_events(ledger)) as parts:
         run_training(ledger, parts, asked.event.originator_id, lambda progress: None, print)
         [(name, adapter)] = process_new_events(ledger).registry.adapters.items()
         config = json.loads((parts.store.path(adapter.weights) / "adapter_config.json").read_text())

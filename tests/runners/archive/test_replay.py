@@ -12,6 +12,7 @@ from grokputer.projections.state.state import State
 from grokputer.runners.archive.replay import replay
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.repeated_decisions import decide_again
+from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.states import fold, load_state
 from grokputer.runners.store.tables import update_tables
 
@@ -32,63 +33,53 @@ RULES = settings(max_examples=30, deadline=None, derandomize=True, suppress_heal
 
 @RULES
 @given(HAPPENINGS, MANNERS, st.data())
-def test_any_history_replays_to_the_same_bits(
+def test_any_history_replays_to_the_same_bits_with_the_same_decisions(
     happenings: list[tuple[str, object, object]], manner: dict[str, str], data: st.DataObject
 ) -> None:
+    """A history takes longer to make than to check, so the four promises share each one."""
     with world_after(happenings, manner) as ledger:
-        whole = fold(ledger, State())
-        assert fold(ledger, State()).dump() == whole.dump()
-        assert load_state(ledger).dump() == whole.dump()
-        cut = data.draw(st.integers(0, ledger.position))
-        first = fold(ledger, State(), cut)
-        assert fold(ledger, State.load(first.dump())).dump() == whole.dump()
+        check_that_a_fold_is_the_same_in_pieces(ledger, data.draw(st.integers(0, ledger.position)))
         assert replay(ledger).is_equal
-
-
-@RULES
-@given(HAPPENINGS, MANNERS)
-def test_every_decision_is_made_again_to_the_same_bits(
-    happenings: list[tuple[str, object, object]], manner: dict[str, str]
-) -> None:
-    with world_after(happenings, manner) as ledger:
         assert [it for it in decide_again(ledger) if it.difference and it.kind not in MADE_UP] == []
+        check_that_cycles_and_names_are_single(ledger)
+        check_that_handling_again_changes_nothing(ledger)
 
 
-@RULES
-@given(HAPPENINGS, MANNERS)
-def test_handling_the_latest_events_again_changes_nothing(
-    happenings: list[tuple[str, object, object]], manner: dict[str, str]
-) -> None:
-    with world_after(happenings, manner) as ledger:
-        end = ledger.position
-        decided = [it.event for it in ledger.read() if it.event.actor == "grokputer" and it.event.TOPIC in DECIDED]
-        cause = max(ledger.position_of(event.caused_by or "") or 1 for event in decided)
-        back = f"UPDATE tracking SET notification_id = {cause - 1} WHERE application_name = 'improvement'"
-        ledger.change(lambda it: it.connection.execute(back))
-        ledger.change(lambda it: it.connection.execute("DELETE FROM moments"))
-        process_new_events(ledger)
-        assert {it.event.TOPIC for it in ledger.read(end + 1)} <= {"TriggerSuppressed"}
+def check_that_a_fold_is_the_same_in_pieces(ledger: Ledger, cut: int) -> None:
+    whole = fold(ledger, State())
+    assert fold(ledger, State()).dump() == whole.dump()
+    assert load_state(ledger).dump() == whole.dump()
+    first = fold(ledger, State(), cut)
+    assert fold(ledger, State.load(first.dump())).dump() == whole.dump()
 
 
-@RULES
-@given(HAPPENINGS, MANNERS)
-def test_at_most_one_cycle_is_open_per_role_and_every_name_is_given_once(
-    happenings: list[tuple[str, object, object]], manner: dict[str, str]
-) -> None:
-    with world_after(happenings, manner) as ledger:
-        open_cycles: dict[str, int] = {}
-        names: list[str] = []
-        for recorded in ledger.read(
-            1, None, ("RatingThresholdBreached", "CycleOpened", "CycleClosed", "AdapterRegistered")
-        ):
-            event = recorded.event
-            role = vars(event)["role"]
-            if event.TOPIC == "AdapterRegistered":
-                names.append(vars(event)["adapter"])
-            else:
-                open_cycles[role] = open_cycles.get(role, 0) + (-1 if event.TOPIC == "CycleClosed" else 1)
-            assert set(open_cycles.values()) <= {0, 1}
-        assert len(names) == len(set(names))
+def check_that_cycles_and_names_are_single(ledger: Ledger) -> None:
+    """At most one cycle is open per role, and each name is given to one adapter."""
+    open_cycles: dict[str, int] = {}
+    names: list[str] = []
+    for recorded in ledger.read(
+        1, None, ("RatingThresholdBreached", "CycleOpened", "CycleClosed", "AdapterRegistered")
+    ):
+        event = recorded.event
+        role = vars(event)["role"]
+        if event.TOPIC == "AdapterRegistered":
+            names.append(vars(event)["adapter"])
+        else:
+            open_cycles[role] = open_cycles.get(role, 0) + (-1 if event.TOPIC == "CycleClosed" else 1)
+        assert set(open_cycles.values()) <= {0, 1}
+    assert len(names) == len(set(names))
+
+
+def check_that_handling_again_changes_nothing(ledger: Ledger) -> None:
+    """The process manager is set back to before its latest decision, as after a restore of what it keeps."""
+    end = ledger.position
+    decided = [it.event for it in ledger.read() if it.event.actor == "grokputer" and it.event.TOPIC in DECIDED]
+    cause = max(ledger.position_of(event.caused_by or "") or 1 for event in decided)
+    back = f"UPDATE tracking SET notification_id = {cause - 1} WHERE application_name = 'improvement'"
+    ledger.change(lambda it: it.connection.execute(back))
+    ledger.change(lambda it: it.connection.execute("DELETE FROM moments"))
+    process_new_events(ledger)
+    assert {it.event.TOPIC for it in ledger.read(end + 1)} <= {"TriggerSuppressed"}
 
 
 def test_a_view_that_was_tampered_with_is_named_and_mended() -> None:

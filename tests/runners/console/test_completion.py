@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,18 @@ from command_line import document
 PROGRAM = Path(sys.executable).with_name("grokputer")
 
 
+@cache
+def installed() -> str:
+    """The script that the program gives bash."""
+    environment = {**os.environ, "_GROKPUTER_COMPLETE": "source_bash"}
+    return subprocess.run([PROGRAM], env=environment, capture_output=True, text=True, check=True).stdout
+
+
 def complete(line: str, folder: Path, **environment: str) -> list[str]:
     """What bash offers for the last word of the line, by the script that the program itself installs."""
     words = f"{line} ''" if line.endswith(" ") else line
     script = (
-        f'eval "$(_GROKPUTER_COMPLETE=source_bash "{PROGRAM}")"\n'
+        f"{installed()}\n"
         f"COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n"
         f'_grokputer_completion "{PROGRAM}"\n'
         'printf "%s\\n" "${COMPREPLY[@]}"'

@@ -6,7 +6,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import call, document
@@ -34,10 +37,18 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return story.path
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-16", "utf-8"])
-@pytest.mark.parametrize(
-    "command", ["why lora-v1", "why canary.min_runs", "runs", "runs --json", "log --limit 9", "status"]
-)
+ENCODINGS = ("ascii", "latin-1", "cp1252", "utf-16", "utf-8")
+SHOWN = ("why lora-v1", "why canary.min_runs", "runs", "runs --json", "log --limit 9", "status")
+
+
+def encoded() -> Iterator[Any]:
+    """Each command in each encoding. Only one in all of them, and all in the one that lacks most, are quick."""
+    for command, encoding in product(SHOWN, ENCODINGS):
+        is_quick = command == SHOWN[0] or encoding == ENCODINGS[0]
+        yield pytest.param(command, encoding, marks=() if is_quick else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("command", "encoding"), encoded())
 def test_every_encoding_of_the_terminal_shows_the_command(foreign: Path, command: str, encoding: str) -> None:
     shown = shell(f"G {command}", foreign, PYTHONIOENCODING=encoding)
     assert (shown.returncode, shown.stderr) == (0, b"")
@@ -54,7 +65,13 @@ def test_a_character_that_the_encoding_lacks_is_shown_as_an_escape(foreign: Path
     assert r"café \u4f60\u597d ..." in shown.stdout.decode("latin-1")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+PRINTING = ("demo", "init", "run", "rate", "runs", "settings", "serve")
+"""One command of each kind: those that play, record, read, have subcommands, and go on until they are stopped."""
+
+
+@pytest.mark.parametrize(
+    "command", [pytest.param(it, marks=() if it in PRINTING else pytest.mark.slow) for it in COMMANDS]
+)
 def test_with_stdout_closed_a_command_does_nothing_and_says_so_in_one_line(log: Path, command: str) -> None:
     before = log.read_bytes()
     shown = shell(f"G {command} >&-", log)

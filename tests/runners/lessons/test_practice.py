@@ -59,10 +59,13 @@ def practised(services: Services) -> list[TaskRun]:
     return [services.ledger.get(TaskRun, it.event.originator_id) for it in started if it.event.actor == "grokputer"]
 
 
-def test_failed_tasks_are_practised_on_fresh_pages_and_learnt_from(services: Services) -> None:
+def test_failed_tasks_are_practised_once_on_fresh_pages_learnt_from_and_counted_in_no_window(
+    services: Services,
+) -> None:
     failed = fail(services)
-    requested = request(services)
-    collect_examples(services.ledger, services, requested, services.state.policy, print)
+    requested, before = request(services), services.state.window("action")
+    for _ in range(2):
+        collect_examples(services.ledger, services, requested, services.state.policy, print)
     runs = practised(services)
     assert {(run.started.task, run.started.role, run.started.arm) for run in runs if run.started} == {
         ("enter-text", "action", "pinned")
@@ -71,15 +74,8 @@ def test_failed_tasks_are_practised_on_fresh_pages_and_learnt_from(services: Ser
     learnt = {run.id for run in find_corrected(services.ledger, "action", 4, Recipe(held_out_share=0))}
     assert learnt == {run.id.hex for run in [failed, *runs] if isinstance(run.ended, TaskFailed)}
     assert all(correction.is_verified for run in runs for correction in run.corrections)
-
-
-def test_practice_counts_in_no_window_and_is_done_once_for_each_training(services: Services) -> None:
-    fail(services)
-    requested, before = request(services), services.state.window("action")
-    for _ in range(2):
-        collect_examples(services.ledger, services, requested, services.state.policy, print)
     context = services.ledger.context("ada")
-    for run in practised(services):  # and if somebody rates it
+    for run in runs:  # and if somebody rates it
         services.ledger.write(TaskRun, run.id, lambda it: it.rate(5, "human", [], None, context))
     assert len(practised(services)) == 2
     assert process_new_events(services.ledger).window("action") == before

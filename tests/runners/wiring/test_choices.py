@@ -225,6 +225,7 @@ def test_a_run_without_a_network_says_so_at_once(db: Path, hub: FakeHub, monkeyp
     assert "org/good is not a folder and is not downloaded, and http://127.0.0.1:9 cannot be asked" in line
 
 
+@pytest.mark.slow
 def test_a_base_is_downloaded_and_answers_without_a_word_of_the_library(db: Path, tiny_base: Path) -> None:
     """In a process of its own, because the library reads its environment once."""
     files = {file.name: file.read_bytes() for file in tiny_base.iterdir()}

@@ -19,6 +19,7 @@ from Xlib.protocol.event import ClientMessage
 from .....domain.errors import EnvironmentUnavailable
 from .....domain.page.messages import Box
 from .authority import authority
+from .keeper import SOCKETS
 
 WHEEL = {"up": 4, "down": 5, "left": 6, "right": 7}
 """The buttons that a wheel presses."""
@@ -284,7 +285,7 @@ def _check_local(display: str) -> None:
     number = display.removeprefix(":").partition(".")[0]
     if not display.startswith(":") or not number.isdigit():
         return
-    for path in (f"/tmp/.X11-unix/X{number}", f"\0/tmp/.X11-unix/X{number}"):
+    for path in (f"{SOCKETS}/X{number}", f"\0{SOCKETS}/X{number}"):
         with socket.socket(socket.AF_UNIX) as tried, suppress(OSError):
             tried.connect(path)
             return

@@ -33,6 +33,7 @@ START_S = 20.0
 """How long one part of the desktop may take to start; chosen: a hundred times what it takes on a quiet machine."""
 
 SOCKETS = "/tmp/.X11-unix"
+"""Where each display of this machine has its socket. The X11 libraries have this folder built in, so no setting moves it."""
 
 READ = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/proc", "/sys", "/var/cache/fontconfig", "/opt")
 WRITE = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/shm", "/dev/fd")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .....domain.errors import EnvironmentUnavailable
-from ...shell.family import unknown_task
+from ...families import unknown_task
 from ...shell.folder import NAME, task_folders
 from ..instance import Instance
 from .task_file import PageTask, is_page_task, read_page_task

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -14,7 +13,7 @@ from ...sandbox.choice import find_sandbox
 from ...sandbox.command import Limits
 from ...sandbox.room import Room
 from ...shell.layout import File, entries_of
-from ...shell.task_file import FILE, VALUE, BadTask, TaskReader
+from ...shell.task_file import FILE, VALUE, BadTask, Put, TaskReader, draw_values
 from ..instance import Goal, Instance, Moment
 from ..network.hosts import AllowList, BadAddress, read_place, read_url
 
@@ -73,12 +72,7 @@ class PageTask:
 
     def instance(self, name: str, seed: int) -> Instance:
         """The task from the seed. Raises ``BadTask`` where a drawn value makes another thing of the URL."""
-        draw = random.Random(f"{name}/{seed}")
-        drawn = {key: draw.choice(known) for key, known in self.values.items()}
-
-        def put(text: str) -> str:
-            return VALUE.sub(lambda found: drawn.get(found[1], found[0]), text)
-
+        put = draw_values(self.values, name, seed)
         try:
             allowed = AllowList.of(put(self.url), map(put, self.allow))
         except BadAddress as error:
@@ -93,7 +87,7 @@ class PageTask:
             files,
         )
 
-    def _goal(self, put: Callable[[str], str]) -> Goal:
+    def _goal(self, put: Put) -> Goal:
         visible, elements = tuple(map(put, self.visible)), tuple(map(put, self.element))
         address = None if self.address is None else put(self.address)
         condition = None if self.condition is None else put(self.condition)
@@ -133,10 +127,7 @@ def _holds(folder: Path, condition: str, seconds: float | None) -> bool:
 def read_page_task(folder: Path) -> PageTask:
     """The task in the folder. Raises ``BadTask``."""
     reader = _PageReader(folder)
-    task = reader.read_page()
-    if task is None or reader.mistakes:
-        raise BadTask(reader.mistakes)
-    return task
+    return reader.require_right(reader.read_page())
 
 
 class _PageReader(TaskReader):
@@ -144,15 +135,9 @@ class _PageReader(TaskReader):
 
     def read_page(self) -> PageTask | None:
         """The task, None where the file cannot be read at all; it is right where there are no ``mistakes``."""
-        written = self._parse()
+        written = self._parse(KEYS, GOALS, "keys of a task with a url")
         if written is None:
             return None
-        for key in written.keys() - set(KEYS):
-            self._wrong(key, "is no key", f"keys of a task with a url are {', '.join(KEYS)}")
-        if not written.keys() & set(GOALS):
-            self._wrong("visible", f"is missing, and so are {', '.join(GOALS[1:])}", "give at least one of the five")
-        if "request" not in written:
-            self._wrong("request", "is missing", "say what is to be done, in a text or a list of texts")
         values = self._values(written.get("values", {}))
         task = PageTask(
             requests=self._texts(written, "request"),

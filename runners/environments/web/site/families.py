@@ -6,8 +6,8 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ...families import unknown_task
 from ...shell.draw import Draw
-from ...shell.family import unknown_task
 from ..instance import Instance, Moment
 from . import mail, shop
 from .server import Site

@@ -9,6 +9,7 @@ import pytest
 
 from grokputer.runners.environments.desktop.episode import Episode
 from grokputer.runners.environments.desktop.machine import Machine
+from grokputer.runners.environments.desktop.screen.keeper import SOCKETS
 from grokputer.runners.environments.desktop.tasks.families import OWN
 from grokputer.runners.environments.desktop.tasks.instance import Program
 from grokputer.runners.environments.desktop.tasks.steps import follow
@@ -57,7 +58,7 @@ def test_ten_desktops_in_turn_leave_no_process_no_descriptor_and_no_file() -> No
         machine.close()
         assert not folder.exists()
     assert left() == before
-    assert not list(Path("/tmp/.X11-unix").glob(f"X{machine.session.display[1:]}"))
+    assert not list(Path(SOCKETS).glob(f"X{machine.session.display[1:]}"))
 
 
 @pytest.mark.slow

@@ -54,14 +54,13 @@ def check(shell: Shell, task: str, seed: int) -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_task_is_not_done_at_its_start_and_done_by_its_solution(shell: Shell, task: str) -> None:
-    for seed in (6, 13):
-        check(shell, task, seed)
+    check(shell, task, 6)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
-def test_a_task_is_not_done_at_its_start_and_done_by_its_solution_from_ten_more_seeds(shell: Shell, task: str) -> None:
-    for seed in range(100, 110):
+def test_a_task_is_not_done_at_its_start_and_done_by_its_solution_from_more_seeds(shell: Shell, task: str) -> None:
+    for seed in (13, *range(100, 110)):
         check(shell, task, seed)
 
 

@@ -98,7 +98,7 @@ def test_a_folder_with_a_url_is_an_environment_that_verifies(tmp_path: Path) -> 
         ('request = "a"\nurl = "file:///x"\nvisible = "x"', "url: 'file:///x' is no page of the web"),
         (
             'request = "a"\nurl = "http://a.test"',
-            "visible is missing, and so are address, download, element, condition",
+            "visible is missing, and so are address, download, element and condition",
         ),
         (
             'request = "a"\nurl = "http://a.test"\nanswer = 3\nvisible = "x"',

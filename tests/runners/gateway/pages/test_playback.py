@@ -22,7 +22,7 @@ def visited(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Itera
     path = tmp_path_factory.mktemp("played") / "events.db"
     with closing(Ledger.create(path)) as ledger:
         run = play(ledger).id.hex
-    with visiting(path, browser) as (gateway, person):
+    with visiting(path, browser, with_api=False) as (gateway, person):
         person.sign_in(gateway.key)
         person.go(f"/runs/{run}")
         yield person

@@ -1,0 +1,1 @@
+"""The options of the commands about runs, with their help."""

@@ -1,0 +1,59 @@
+"""What environments of prepared tasks have in common: they verify and repeat, and each task may have a solution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Generic, Protocol, TypeVar
+
+from ...domain.errors import EnvironmentUnavailable, UnknownTask
+from ...domain.events import Capability
+from ...domain.ports import Environment
+
+
+class NamedTasks(Protocol):
+    """Tasks by name."""
+
+    def names(self) -> Sequence[str]:
+        """All of them, sorted."""
+        ...
+
+    def has_solution(self, task: str) -> bool:
+        """Whether the task has a solution. Raises ``UnknownTask``; ``EnvironmentUnavailable`` for one with mistakes."""
+        ...
+
+
+Tasks = TypeVar("Tasks", bound=NamedTasks)
+Playing = TypeVar("Playing")
+
+
+class OfTasks(Environment, Generic[Tasks, Playing]):
+    """An environment of tasks that are checked at their end. ``Playing`` is the class of its episodes."""
+
+    def __init__(self, tasks: Tasks) -> None:
+        self._tasks = tasks
+        self._seat = 0
+        self._episode: Playing | None = None
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """It verifies and repeats; scripts do the tasks that have a solution written down."""
+        return frozenset({Capability.VERIFIES, Capability.SEEDS, Capability.DEMONSTRATIONS})
+
+    def tasks(self) -> Sequence[str]:
+        """The names of all tasks, sorted."""
+        return self._tasks.names()
+
+    def check_task(self, task: str) -> None:
+        """Raises ``UnknownTask``, naming the tasks that are close to it; ``EnvironmentUnavailable`` for one with mistakes."""
+        self._tasks.has_solution(task)
+
+    def _playing(self) -> Playing:
+        """The episode that is running. Raises ``EnvironmentUnavailable`` without one."""
+        if self._episode is None:
+            raise EnvironmentUnavailable("no episode is running; start one with reset(task, seed)")
+        return self._episode
+
+    def _require_solution(self, task: str) -> None:
+        """Raises ``UnknownTask`` for a task without a solution."""
+        if not self._tasks.has_solution(task):
+            raise UnknownTask(f"there is no demonstration of {task!r}: it has no solution")
