@@ -24,6 +24,7 @@ from grokputer.runners.feedback.doubts import propose_issues
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.use_cases.corrections import Answer, correct
+from grokputer.runners.use_cases.ratings import rate
 from story import change
 
 TASK = Task("pane", "save")
@@ -133,6 +134,28 @@ def test_the_issue_of_a_doubtful_word_is_proposed_where_an_act_used_it_and_not_r
     proposed = [propose_issues(ledger, run, policy) for run in (sure, doubtful, alike)]
     assert proposed == [(), ("ocr_confidence_low",), ("ocr_confidence_low",)]
     assert not doubtful.ratings
+
+
+@pytest.mark.parametrize(
+    ("issues", "named", "fault"),
+    [
+        (["ocr_confidence_low"], {}, "ocr"),
+        (["wrong_action", "timeout"], {}, "action"),
+        (["wrong_action", "ocr_confidence_low"], {}, None),
+        (["ocr_confidence_low"], {"step": 2}, "action"),
+        (["ocr_confidence_low"], {"fault": "action"}, "action"),
+    ],
+)
+def test_a_ticked_issue_names_the_role_at_fault_unless_the_person_names_another(
+    ledger: Ledger, issues: list[str], named: dict[str, Any], fault: str | None
+) -> None:
+    run = play(ledger, ["DONE"], Pane())
+    assert rate(ledger, run.id, 2, actor="ada", issues=issues, **named).fault == fault
+
+
+def test_an_issue_of_a_good_rating_blames_no_role(ledger: Ledger) -> None:
+    run = play(ledger, [PRESS_SAVE], Pane())
+    assert rate(ledger, run.id, 4, actor="ada", issues=["ocr_confidence_low"]).fault is None
 
 
 def test_a_persons_lines_correct_one_reading_and_the_others_keep_those_of_the_tree(ledger: Ledger) -> None:
