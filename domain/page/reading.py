@@ -1,4 +1,4 @@
-"""What role ``ocr`` is asked, and how its answer is read: from words on a picture to page lines, or to a value.
+"""What role ``ocr`` is asked, and how its answer is read: from words on a picture to page lines.
 
 Without an adapter, the lines are those of ``words.lay_out``, and no model is asked. The lines of a tree of elements are the
 teacher, and ``compare_lines`` says how near an answer comes to them.
@@ -15,26 +15,18 @@ from .line import MOST_TEXT, write
 from .messages import Box, Message, Page
 from .words import Layout, Word, order_words, surround
 
-_SHOWN = (
+LINES_INSTRUCTIONS = (
     "You read a screen. You are shown the words on it, one a line: x, y, width, height, how sure its reading is in percent, "
     "and the word. "
-)
-
-LINES_INSTRUCTIONS = (
-    f"{_SHOWN}Answer with the elements of the screen and nothing else, one a line from the top: the kind, a colon, the text, "
+    "Answer with the elements of the screen and nothing else, one a line from the top: the kind, a colon, the text, "
     "and the number in brackets, as in button:Ok[6]; a value stands before the text, as in entry=Bob:Name[3]."
 )
-
-VALUE_INSTRUCTIONS = f"{_SHOWN}Answer the question with what stands on the screen, in one line, and nothing else."
 
 MOST_WORDS = 400
 """Words in a prompt; chosen: four times the words of a full window. Those that are read last are left out."""
 
 MOST_LINES = 200
 """Lines of an answer that are read; chosen: as many as an observation has."""
-
-LONGEST_VALUE = 500
-"""Characters of a value that are kept; chosen."""
 
 _SHOWN_WORD = re.compile(r"(-?\d+) (-?\d+) (\d+) (\d+) (\d+) (\S+)")
 _LAST_NUMBER = re.compile(r"\[\d+\]$")
@@ -44,13 +36,13 @@ _ANSWERED = re.compile(
 
 
 def write_lines_prompt(task: str, words: Iterable[Word]) -> list[Message]:
-    """The messages that ask for the page lines of the words. The same words give the same messages, in whatever order."""
-    return _write(LINES_INSTRUCTIONS, task, words, "lines: ")
+    """The messages that ask for the page lines of the words. The same words give the same messages, in whatever order.
 
-
-def write_value_prompt(question: str, words: Iterable[Word]) -> list[Message]:
-    """The messages that ask for a value among the words, such as ``What is the total?``."""
-    return _write(VALUE_INSTRUCTIONS, question, words, "value: ")
+    As in ``prompt.observe``, the task stands before the words and again next to the answer.
+    """
+    asked = f"task: {' '.join(task.split())}"
+    lines = [asked, *write_words(words), asked, "lines: "]
+    return [{"role": "system", "content": LINES_INSTRUCTIONS}, {"role": "user", "content": "\n".join(lines)}]
 
 
 def write_words(words: Iterable[Word]) -> list[str]:
@@ -79,7 +71,7 @@ def read_lines(answer: str, words: Iterable[Word]) -> Layout | None:
     picture has no place and the score 0, because it was made up.
     """
     rows = [row.strip() for row in answer.strip().splitlines()]
-    found = [_ANSWERED.fullmatch(row) for row in rows]
+    found = [match_line(row) for row in rows]
     if not rows or len(rows) > MOST_LINES:
         return None
     left = list(order_words(words))
@@ -95,6 +87,11 @@ def read_lines(answer: str, words: Iterable[Word]) -> Layout | None:
     return Layout(tuple(lines), tuple(boxes), tuple(scores))
 
 
+def match_line(line: str) -> re.Match[str] | None:
+    """The parts ``kind``, ``on`` (``*`` or nothing), ``value`` and ``text`` of a page line; None for what is none."""
+    return _ANSWERED.fullmatch(line)
+
+
 def tree_lines(page: Page) -> tuple[str, ...]:
     """The page's lines that lie on its picture, numbered from 1: what a reading of the picture should say."""
     shown = [line for line, box in zip(page.lines, page.boxes, strict=False) if box is not None]
@@ -105,12 +102,6 @@ def number_lines(lines: Iterable[str]) -> tuple[str, ...]:
     """The lines that are not empty, numbered from 1 in place of the numbers that they have."""
     bare = [_LAST_NUMBER.sub("", line.strip()) for line in lines if line.strip()]
     return tuple(f"{line}[{number}]" for number, line in enumerate(bare, 1))
-
-
-def read_value(answer: str) -> str:
-    """The value of the answer: its first line with one space between words; empty where there is none."""
-    rows = answer.strip().splitlines()
-    return " ".join(rows[0].split())[:LONGEST_VALUE] if rows else ""
 
 
 class LineShare(NamedTuple):
@@ -135,13 +126,6 @@ def compare_lines(expected: Iterable[str], given: Iterable[str], *, by_text: boo
     """
     wanted, found = (Counter(_compared(line, by_text) for line in lines) for lines in (expected, given))
     return LineShare((wanted & found).total(), wanted.total(), found.total())
-
-
-def _write(instructions: str, task: str, words: Iterable[Word], end: str) -> list[Message]:
-    """As in ``prompt.observe``, the task stands before the words and again next to the answer."""
-    asked = f"task: {' '.join(task.split())}"
-    lines = [asked, *write_words(words), asked, end]
-    return [{"role": "system", "content": instructions}, {"role": "user", "content": "\n".join(lines)}]
 
 
 def _clean(text: str) -> str:

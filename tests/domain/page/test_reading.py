@@ -12,9 +12,7 @@ from grokputer.domain.page.reading import (
     LineShare,
     compare_lines,
     read_lines,
-    read_value,
     write_lines_prompt,
-    write_value_prompt,
     write_words,
 )
 from grokputer.domain.page.words import Layout, Word
@@ -34,8 +32,7 @@ def test_a_prompt_has_the_task_before_and_after_the_words_with_places_and_scores
 
 
 def test_the_order_in_which_words_come_does_not_change_the_prompt() -> None:
-    assert write_value_prompt("Who?", WORDS) == write_value_prompt("Who?", WORDS[::-1])
-    assert write_value_prompt("Who?", WORDS)[1]["content"].endswith("task: Who?\nvalue: ")
+    assert write_lines_prompt("Press OK", WORDS) == write_lines_prompt("Press OK", WORDS[::-1])
 
 
 def test_a_word_cannot_break_its_line_and_a_prompt_is_bounded() -> None:
@@ -73,12 +70,6 @@ def test_an_answer_with_anything_but_lines_is_no_answer(answer: str) -> None:
 
 def test_an_answer_with_too_many_lines_is_no_answer() -> None:
     assert read_lines("\n".join(f"text:x[{n}]" for n in range(MOST_LINES + 1)), WORDS) is None
-
-
-def test_a_value_is_the_first_line_of_the_answer() -> None:
-    assert read_value("  12.50   EUR \nbecause it says so") == "12.50 EUR"
-    assert read_value("\n ") == ""
-    assert len(read_value("x" * 9000)) == 500
 
 
 def test_lines_are_compared_without_numbers_order_and_white_space() -> None:
