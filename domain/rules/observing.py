@@ -36,8 +36,11 @@ have 0.48 to 0.89, because a tree names icons and hidden fields too; a misread s
 
 
 def may_read(mode: str, role: str, *, is_readable: bool, is_question: bool) -> bool:
-    """Whether a run of the role may read, by the setting ``run.observe``, in an environment whose pages can be read."""
-    return role in READS and is_readable and not is_question and mode != Observe.TREE
+    """Whether a run of the role may read, by the setting ``run.observe``, in an environment whose pages can be read.
+
+    That of a question can be read only where the pictures that came with it are to be read, whatever the setting.
+    """
+    return role in READS and is_readable and (is_question or mode != Observe.TREE)
 
 
 def recorded_observe(settings: Mapping[str, Any]) -> Observe | None:

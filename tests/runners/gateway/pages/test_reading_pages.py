@@ -101,7 +101,7 @@ def test_it_works_without_scripts_and_a_line_without_a_kind_is_left_out(visited:
     person = visited.person
     person.call("Emulation.setScriptExecutionDisabled", value=True)
     person.go(visited.page)
-    person.touch(".screen a:nth-of-type(4)")
+    person.touch("#word-3")
     for key in ("a", "y"):
         person.press(key)
     person.touch(".reading .do button")
