@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/reading_loop.py --db reading.db
     grokputer why lora-v1 --db reading.db
 
-Runs of eight families of the desktop read their windows (``run.observe ocr``); the tree corrects each reading without a person.
+Runs of five families of the desktop read their windows (``run.observe ocr``); the tree corrects each reading without a person.
 A scripted person rates each run by how many of its lines were read right, and blames role ``ocr`` for what was not. The worker
 does the rest: breach, dataset, training, proof, and the gate on held-out windows. Where the gate lets the adapter through, more
 runs are made and rated until its canary is decided. At the end, windows of new seeds are read with what is live and without it.
@@ -33,19 +33,8 @@ from grokputer.runners.use_cases.ratings import rate
 from grokputer.runners.use_cases.settings import change_setting
 from grokputer.runners.wiring.services import Services
 
-FAMILIES = (
-    *(
-        "fill-form",
-        "choose-city",
-        "tick-words",
-        "set-volume",
-        "choose-row",
-        "enter-code",
-        "enter-password",
-        "close-window",
-    ),
-)
-"""Dialogs and windows of at most 20 elements, so that a small model reads one in seconds."""
+FAMILIES = ("fill-form", "choose-city", "set-volume", "enter-code", "enter-password")
+"""Dialogs of at most ten elements, so that a small model reads one in seconds."""
 
 SETTINGS = {
     "run.observe": "ocr",
@@ -75,9 +64,9 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--db", type=Path, default=Path("reading.db"))
     options.add_argument("--base", default="embedded")
-    options.add_argument("--runs", type=int, default=96, help="rated runs before the training")
-    options.add_argument("--measured", type=int, default=24, help="runs on windows of new seeds at the end")
-    options.add_argument("--epochs", type=int, default=6)
+    options.add_argument("--runs", type=int, default=60, help="rated runs before the training")
+    options.add_argument("--measured", type=int, default=15, help="runs on windows of new seeds at the end")
+    options.add_argument("--epochs", type=int, default=10)
     given = options.parse_args()
     ledger = Ledger.open(given.db) if given.db.exists() else Ledger.create(given.db)
     for key, value in (SETTINGS | {"model.base": given.base, "ocr.training.epochs": given.epochs}).items():

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from .line import MOST_TEXT, write
 from .messages import Box, Message, Page
-from .words import Layout, Word, order_words, surround
+from .words import KIND, Layout, Word, find_lines, order_words, surround
 
 LINES_INSTRUCTIONS = (
-    "You read a screen. You are shown the words on it, one a line: x, y, width, height, how sure its reading is in percent, "
-    "and the word. "
+    "You read a screen. You are shown the words on it in lines, each with its number, and after that x, y, width, height and "
+    "how sure its reading is in percent for each of its words. "
     "Answer with the elements of the screen and nothing else, one a line from the top: the kind, a colon, the text, "
     "and the number in brackets, as in button:Ok[6]; a value stands before the text, as in entry=Bob:Name[3]."
 )
@@ -28,7 +28,8 @@ MOST_WORDS = 400
 MOST_LINES = 200
 """Lines of an answer that are read; chosen: as many as an observation has."""
 
-_SHOWN_WORD = re.compile(r"(-?\d+) (-?\d+) (\d+) (\d+) (\d+) (\S+)")
+_SHOWN_LINE = re.compile(rf"{KIND}:(.*)\[\d+\]((?: -?\d+ -?\d+ \d+ \d+ \d+)+)")
+_NUMBER = re.compile(r"\[(\d+)\]")
 _LAST_NUMBER = re.compile(r"\[\d+\]$")
 _ANSWERED = re.compile(
     r"(?P<kind>[a-z][a-z0-9.#-]{0,40}(?: disabled)?)(?P<on>\*?)(?:=(?P<value>[^:]*))?(?::(?P<text>.*))?\[\d+\]"
@@ -46,22 +47,28 @@ def write_lines_prompt(task: str, words: Iterable[Word]) -> list[Message]:
 
 
 def write_words(words: Iterable[Word]) -> list[str]:
-    """The words in the order of reading, one a line: ``97 31 41 17 99 search``. What could break the line is left out."""
-    return [
-        f"{word.box.x} {word.box.y} {word.box.width} {word.box.height} {int(word.score * 100)} {_clean(word.text)}"
-        for word in order_words(words)[:MOST_WORDS]
-    ]
+    """The words in the lines of ``lay_out``, each line followed by the places and scores of its words:
+    ``text:Save As...[3] 97 31 41 17 99 140 31 22 17 98``.
+
+    A model can so take a line over as it takes one over from a page. What could break the line is left out.
+    """
+    kept = [word._replace(text=_clean(word.text)) for word in order_words(words)[:MOST_WORDS]]
+    rows = []
+    for number, line in enumerate(find_lines(word for word in kept if word.text), 1):
+        places = (f"{' '.join(map(str, word.box))} {int(word.score * 100)}" for word in line.words)
+        rows.append(f"{KIND}:{line.text}[{number}] {' '.join(places)}")
+    return rows
 
 
 def read_words(messages: Iterable[Message]) -> tuple[Word, ...]:
     """The words of such a prompt, with scores in whole percent: what ``write_words`` wrote."""
     rows = [row for message in messages for row in str(message["content"]).split("\n") if message["role"] == "user"]
-    found = (_SHOWN_WORD.fullmatch(row) for row in rows)
-    return tuple(
-        Word(match[6], int(match[5]) / 100, Box(*(int(match[side]) for side in range(1, 5))))
-        for match in found
-        if match
-    )
+    words = list[Word]()
+    for match in filter(None, map(_SHOWN_LINE.fullmatch, rows)):
+        numbers = list(map(int, match[2].split()))
+        for text, at in zip(match[1].split(" "), range(0, len(numbers), 5), strict=False):
+            words.append(Word(text, numbers[at + 4] / 100, Box(*numbers[at : at + 4])))
+    return tuple(words)
 
 
 def read_lines(answer: str, words: Iterable[Word]) -> Layout | None:
@@ -129,7 +136,7 @@ def compare_lines(expected: Iterable[str], given: Iterable[str], *, by_text: boo
 
 
 def _clean(text: str) -> str:
-    return "".join("".join(text.split())[:MOST_TEXT])
+    return _NUMBER.sub(r"(\1)", "".join(text.split())[:MOST_TEXT])
 
 
 def _take(texts: Sequence[str], left: list[Word]) -> list[Word]:

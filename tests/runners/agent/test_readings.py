@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from desks import Told
 from panes import READ, TREE, WORDS, Pane
 
 from grokputer.adapters.data.dataset import build_dataset
+from grokputer.adapters.data.held_out import find_held_out
+from grokputer.adapters.data.training_runs import collect_runs
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.errors import GrokputerError
 from grokputer.domain.events import TaskFailed, TaskSucceeded
@@ -88,7 +91,8 @@ def test_a_model_of_the_role_is_asked_with_words_and_boxes_and_its_lines_are_act
     assert isinstance(run.ended, TaskSucceeded)
     reading = run.steps[0]
     assert (reading.role, reading.found, reading.model) == ("ocr", "", "reader@here")
-    assert "10 30 30 12 98 Save" in json.loads(text(ledger, reading.prompt))[-1]["content"].split("\n")
+    shown = json.loads(text(ledger, reading.prompt))[-1]["content"].split("\n")
+    assert "text:Save all[2] 10 30 30 12 98 44 30 20 12 70" in shown
 
 
 def test_an_answer_that_is_no_reading_leaves_the_lines_of_the_words(ledger: Ledger) -> None:
@@ -113,6 +117,17 @@ def test_the_tree_teaches_the_role_and_no_other_one(ledger: Ledger) -> None:
     assert (example.role, example.source, example.completion.split("\n")) == ("ocr", "reviewer", list(TREE))
     assert example.messages == tuple(json.loads(text(ledger, run.steps[0].prompt)))
     assert not build_dataset(events, ledger.get_content, "action", 4, Recipe()).lessons
+
+
+def test_more_of_the_first_screens_are_held_out_because_a_gate_can_make_no_new_ones(ledger: Ledger) -> None:
+    play(ledger, [PRESS_SAVE], Pane())
+    events = [event for _, event in ledger.read()]
+    [past] = collect_runs(events, "ocr", ledger.get_content)
+    read = [replace(past, id=str(seed), instance=f"pane/save#{seed}") for seed in range(50)]
+    plain, early = Recipe(held_out_share=0.15), Recipe(held_out_share=0.15, held_out_early=1 / 3)
+    assert find_held_out(read, events, plain) < find_held_out(read, events, early)
+    acted = [replace(run, role="action") for run in read]
+    assert find_held_out(acted, events, plain) == find_held_out(acted, events, early)
 
 
 def test_a_window_without_a_tree_teaches_nothing(ledger: Ledger) -> None:
