@@ -70,5 +70,6 @@ def title(browse: Browse) -> str:
 
 
 def run(browse: Browse, script: str) -> object:
-    visit = browse._playing().visit
-    return visit.ask("Runtime.evaluate", expression=script)["result"].get("value")
+    answer = browse._playing().visit.ask("Runtime.evaluate", expression=script)
+    assert answer is not None
+    return answer["result"].get("value")
