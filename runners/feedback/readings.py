@@ -9,6 +9,7 @@ from ...domain.errors import NotPossible
 from ...domain.events import StepTaken
 from ...domain.page.reading import MOST_LINES, number_lines, read_lines, read_words
 from ...domain.page.words import Word
+from ...domain.rules.observing import is_like_tree
 from ...domain.vocabulary import CorrectionSource, StepKind
 from ..agent.sight import row_of_reading
 from ..store.ledger import Ledger
@@ -55,6 +56,18 @@ def lines_so_far(log: Log, run: TaskRun, reading: StepTaken) -> list[str]:
     prompt = json.loads(log.get_content(reading.prompt) or "[]")
     corrected = next((row["completion"] for row in _rows(log, run) if row["messages"] == prompt), None)
     return str(corrected or log.get_content(reading.answer) or "").splitlines()
+
+
+def first_misread(log: Log, run: TaskRun) -> int | None:
+    """The first step whose reading is unlike the corrected one, kinds included; None without such a step."""
+    right = {json.dumps(row["messages"]): str(row["completion"]).splitlines() for row in _rows(log, run)}
+    for step in run.steps:
+        prompt = log.get_content(step.prompt) if step.kind == StepKind.READ else None
+        expected = None if prompt is None else right.get(json.dumps(json.loads(prompt)))
+        lines = (log.get_content(step.answer) or "").splitlines()
+        if expected is not None and not is_like_tree(expected, lines, by_text=False):
+            return step.step
+    return None
 
 
 def _rows(log: Log, run: TaskRun) -> list[dict[str, object]]:

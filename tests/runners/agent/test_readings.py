@@ -24,6 +24,7 @@ from grokputer.domain.ports import RoleModel
 from grokputer.domain.settings.recipe import Recipe
 from grokputer.runners.agent.runner import Task, TaskRunner
 from grokputer.runners.feedback.doubts import propose_issues
+from grokputer.runners.feedback.reviewer import review
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.use_cases.corrections import Answer, correct
@@ -166,6 +167,12 @@ def test_a_ticked_issue_names_the_role_at_fault_unless_the_person_names_another(
 ) -> None:
     run = play(ledger, ["DONE"], Pane())
     assert rate(ledger, run.id, 2, actor="ada", issues=issues, **named).fault == fault
+
+
+def test_the_reviewer_blames_a_reading_without_kinds_and_not_one_like_the_tree(ledger: Ledger) -> None:
+    plain, learnt = play(ledger, ["DONE"], Pane()), play(ledger, ["DONE"], Pane(), ["\n".join(TREE)])
+    rated = [review(ledger, run, Pane()).ratings[-1] for run in (plain, learnt)]
+    assert [(rating.stars, rating.step, rating.fault) for rating in rated] == [(1, 1, "ocr"), (1, None, None)]
 
 
 def test_an_issue_of_a_good_rating_blames_no_role(ledger: Ledger) -> None:
