@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ...domain.events import Event, ExamplesImported
-from ...domain.rules.attribution import READER
 from ...domain.settings.recipe import Recipe
 from . import training_runs as past_runs
 from .augmentation import rename
@@ -167,7 +166,7 @@ def _lessons(
 
 def _teaches_reading(run: PastRun) -> bool:
     """Whether the run's correction is of its readings. It is right whatever the stars of the run, which may have succeeded."""
-    return run.is_read and run.role == READER and run.correction is not None
+    return run.is_of_readings and run.correction is not None
 
 
 def _judged(
@@ -264,7 +263,7 @@ def _hold_out_readings(run: PastRun, content: Content, recipe: Recipe) -> list[t
 def _hold_out(runs: Sequence[PastRun], content: Content, below_stars: int, recipe: Recipe) -> list[HeldOut]:
     held_out = []
     for run in runs:
-        if run.role == READER and run.is_read:
+        if run.is_of_readings:
             held_out += _hold_out_readings(run, content, recipe)
             continue
         outcome = judge_outcome(run, below_stars, GOOD_STARS)

@@ -64,9 +64,10 @@ def find_held_out(runs: Iterable[PastRun], events: Iterable[Event], recipe: Reci
 
     The hash decides, except for the ``FIRST_INSTANCES``. Those are fixed when they first occur, before anything is
     learnt from them. So an instance that was trained on is never held out later, or the other way round. Of the next
-    ``EARLY_INSTANCES``, the larger of both shares is held out where the task cannot be played from another seed: a gate
-    can make new pages of the others. Instances that were there for a training without an early share keep the plain one.
-    ``events`` are those that the runs were collected from, with the ``TrainingRequested`` among them.
+    ``EARLY_INSTANCES``, the larger of both shares is held out where the task cannot be played from another seed, and of
+    screens that were read: a gate can make new pages of the others. Instances that were there for a training without an
+    early share keep the plain one. ``events`` are those that the runs were collected from, with the ``TrainingRequested``
+    among them.
     """
     runs = list(runs)
     settled = _settled_runs(events, runs[0].role) if runs else frozenset[str]()
@@ -79,7 +80,8 @@ def find_held_out(runs: Iterable[PastRun], events: Iterable[Event], recipe: Reci
         if len(seen) <= FIRST_INSTANCES:
             continue
         is_early = len(seen) <= FIRST_INSTANCES + EARLY_INSTANCES and run.id not in settled
-        if is_held_out(run.instance, early if share and is_early and not run.started.is_repeatable else share):
+        has_fresh = run.started.is_repeatable and not run.is_of_readings
+        if is_held_out(run.instance, early if share and is_early and not has_fresh else share):
             held_out.add(run.instance)
     return frozenset(held_out)
 

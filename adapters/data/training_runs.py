@@ -84,6 +84,11 @@ class PastRun:
         return recorded_observe(self.started.policy) is not None
 
     @property
+    def is_of_readings(self) -> bool:
+        """Whether the role's steps in the run are readings."""
+        return self.role == READER and self.is_read
+
+    @property
     def fault(self) -> str | None:
         """The role that a low rating or a failure is attributed to; None where it is unknown."""
         if self.rating is not None:

@@ -102,10 +102,11 @@ def observe(page: Page, history: Sequence[str], before: Sequence[Message] = (), 
     asked for as a short task is. Instructions stand before the program's own in one system message, because many templates
     take only one. The embedded model's chat template omits the system message.
 
-    The marks of the page's inputs stand after the words of the task. Nothing else of a page is a mark (``media.py``).
+    The marks of the page's inputs stand after the words of the task. Nothing else of a page is a mark (``media.py``). A
+    question has no page, but may have the lines that were read on its pictures.
     """
     if page.is_question:
-        return [*before, {"role": "user", "content": _task(page)}]
+        return [*before, {"role": "user", "content": "\n".join([_task(page), *map(without_marks, page.lines)])}]
     asked = f"now: {now}" if now else f"task: {page.task}"
     own = _INSTRUCTIONS[page.verbs]
     return _ask(_lines(page, history), f"{asked}\ndo: ", f"{own} {GOAL_INSTRUCTIONS}" if now else own, before)

@@ -1,4 +1,4 @@
-"""What role ``ocr`` is asked, and how its answer is read: from words on a picture to page lines, or to a value.
+"""What role ``ocr`` is asked, and how its answer is read: from words on a picture to page lines.
 
 Without an adapter, the lines are those of ``words.lay_out``, and no model is asked. The lines of a tree of elements are the
 teacher, and ``compare_lines`` says how near an answer comes to them.
@@ -13,19 +13,14 @@ from typing import NamedTuple
 
 from .line import MOST_TEXT, write
 from .messages import Box, Message, Page
-from .words import Layout, Word, order_words, surround
-
-_SHOWN = (
-    "You read a screen. You are shown the words on it, one a line: x, y, width, height, how sure its reading is in percent, "
-    "and the word. "
-)
+from .words import KIND, Layout, Word, find_lines, order_words, surround
 
 LINES_INSTRUCTIONS = (
-    f"{_SHOWN}Answer with the elements of the screen and nothing else, one a line from the top: the kind, a colon, the text, "
+    "You read a screen. You are shown the words on it in lines, each with its number, and after that x, y, width, height and "
+    "how sure its reading is in percent for each of its words. "
+    "Answer with the elements of the screen and nothing else, one a line from the top: the kind, a colon, the text, "
     "and the number in brackets, as in button:Ok[6]; a value stands before the text, as in entry=Bob:Name[3]."
 )
-
-VALUE_INSTRUCTIONS = f"{_SHOWN}Answer the question with what stands on the screen, in one line, and nothing else."
 
 MOST_WORDS = 400
 """Words in a prompt; chosen: four times the words of a full window. Those that are read last are left out."""
@@ -33,10 +28,8 @@ MOST_WORDS = 400
 MOST_LINES = 200
 """Lines of an answer that are read; chosen: as many as an observation has."""
 
-LONGEST_VALUE = 500
-"""Characters of a value that are kept; chosen."""
-
-_SHOWN_WORD = re.compile(r"(-?\d+) (-?\d+) (\d+) (\d+) (\d+) (\S+)")
+_SHOWN_LINE = re.compile(rf"{KIND}:(.*)\[\d+\]((?: -?\d+ -?\d+ \d+ \d+ \d+)+)")
+_NUMBER = re.compile(r"\[(\d+)\]")
 _LAST_NUMBER = re.compile(r"\[\d+\]$")
 _ANSWERED = re.compile(
     r"(?P<kind>[a-z][a-z0-9.#-]{0,40}(?: disabled)?)(?P<on>\*?)(?:=(?P<value>[^:]*))?(?::(?P<text>.*))?\[\d+\]"
@@ -44,32 +37,38 @@ _ANSWERED = re.compile(
 
 
 def write_lines_prompt(task: str, words: Iterable[Word]) -> list[Message]:
-    """The messages that ask for the page lines of the words. The same words give the same messages, in whatever order."""
-    return _write(LINES_INSTRUCTIONS, task, words, "lines: ")
+    """The messages that ask for the page lines of the words. The same words give the same messages, in whatever order.
 
-
-def write_value_prompt(question: str, words: Iterable[Word]) -> list[Message]:
-    """The messages that ask for a value among the words, such as ``What is the total?``."""
-    return _write(VALUE_INSTRUCTIONS, question, words, "value: ")
+    As in ``prompt.observe``, the task stands before the words and again next to the answer.
+    """
+    asked = f"task: {' '.join(task.split())}"
+    lines = [asked, *write_words(words), asked, "lines: "]
+    return [{"role": "system", "content": LINES_INSTRUCTIONS}, {"role": "user", "content": "\n".join(lines)}]
 
 
 def write_words(words: Iterable[Word]) -> list[str]:
-    """The words in the order of reading, one a line: ``97 31 41 17 99 search``. What could break the line is left out."""
-    return [
-        f"{word.box.x} {word.box.y} {word.box.width} {word.box.height} {int(word.score * 100)} {_clean(word.text)}"
-        for word in order_words(words)[:MOST_WORDS]
-    ]
+    """The words in the lines of ``lay_out``, each line followed by the places and scores of its words:
+    ``text:Save As...[3] 97 31 41 17 99 140 31 22 17 98``.
+
+    A model can so take a line over as it takes one over from a page. What could break the line is left out.
+    """
+    kept = [word._replace(text=_clean(word.text)) for word in order_words(words)[:MOST_WORDS]]
+    rows = []
+    for number, line in enumerate(find_lines(word for word in kept if word.text), 1):
+        places = (f"{' '.join(map(str, word.box))} {int(word.score * 100)}" for word in line.words)
+        rows.append(f"{KIND}:{line.text}[{number}] {' '.join(places)}")
+    return rows
 
 
 def read_words(messages: Iterable[Message]) -> tuple[Word, ...]:
     """The words of such a prompt, with scores in whole percent: what ``write_words`` wrote."""
     rows = [row for message in messages for row in str(message["content"]).split("\n") if message["role"] == "user"]
-    found = (_SHOWN_WORD.fullmatch(row) for row in rows)
-    return tuple(
-        Word(match[6], int(match[5]) / 100, Box(*(int(match[side]) for side in range(1, 5))))
-        for match in found
-        if match
-    )
+    words = list[Word]()
+    for match in filter(None, map(_SHOWN_LINE.fullmatch, rows)):
+        numbers = list(map(int, match[2].split()))
+        for text, at in zip(match[1].split(" "), range(0, len(numbers), 5), strict=False):
+            words.append(Word(text, numbers[at + 4] / 100, Box(*numbers[at : at + 4])))
+    return tuple(words)
 
 
 def read_lines(answer: str, words: Iterable[Word]) -> Layout | None:
@@ -79,7 +78,7 @@ def read_lines(answer: str, words: Iterable[Word]) -> Layout | None:
     picture has no place and the score 0, because it was made up.
     """
     rows = [row.strip() for row in answer.strip().splitlines()]
-    found = [_ANSWERED.fullmatch(row) for row in rows]
+    found = [match_line(row) for row in rows]
     if not rows or len(rows) > MOST_LINES:
         return None
     left = list(order_words(words))
@@ -95,6 +94,11 @@ def read_lines(answer: str, words: Iterable[Word]) -> Layout | None:
     return Layout(tuple(lines), tuple(boxes), tuple(scores))
 
 
+def match_line(line: str) -> re.Match[str] | None:
+    """The parts ``kind``, ``on`` (``*`` or nothing), ``value`` and ``text`` of a page line; None for what is none."""
+    return _ANSWERED.fullmatch(line)
+
+
 def tree_lines(page: Page) -> tuple[str, ...]:
     """The page's lines that lie on its picture, numbered from 1: what a reading of the picture should say."""
     shown = [line for line, box in zip(page.lines, page.boxes, strict=False) if box is not None]
@@ -105,12 +109,6 @@ def number_lines(lines: Iterable[str]) -> tuple[str, ...]:
     """The lines that are not empty, numbered from 1 in place of the numbers that they have."""
     bare = [_LAST_NUMBER.sub("", line.strip()) for line in lines if line.strip()]
     return tuple(f"{line}[{number}]" for number, line in enumerate(bare, 1))
-
-
-def read_value(answer: str) -> str:
-    """The value of the answer: its first line with one space between words; empty where there is none."""
-    rows = answer.strip().splitlines()
-    return " ".join(rows[0].split())[:LONGEST_VALUE] if rows else ""
 
 
 class LineShare(NamedTuple):
@@ -137,15 +135,8 @@ def compare_lines(expected: Iterable[str], given: Iterable[str], *, by_text: boo
     return LineShare((wanted & found).total(), wanted.total(), found.total())
 
 
-def _write(instructions: str, task: str, words: Iterable[Word], end: str) -> list[Message]:
-    """As in ``prompt.observe``, the task stands before the words and again next to the answer."""
-    asked = f"task: {' '.join(task.split())}"
-    lines = [asked, *write_words(words), asked, end]
-    return [{"role": "system", "content": instructions}, {"role": "user", "content": "\n".join(lines)}]
-
-
 def _clean(text: str) -> str:
-    return "".join("".join(text.split())[:MOST_TEXT])
+    return _NUMBER.sub(r"(\1)", "".join(text.split())[:MOST_TEXT])
 
 
 def _take(texts: Sequence[str], left: list[Word]) -> list[Word]:

@@ -7,11 +7,8 @@ around them does: such a word is doubtful whatever its score.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from enum import StrEnum
 from itertools import pairwise
-
-from ..page.words import Word
 
 LOOK_ALIKES = frozenset("lI1|O0")
 """Characters that many fonts draw alike."""
@@ -32,25 +29,16 @@ class Doubt(StrEnum):
 
     SCORE = "score"
     LOOK_ALIKES = "look-alikes"
-    TWO_READINGS = "two readings"
 
 
-def find_doubt(text: str, score: float, least: float, again: str | None = None) -> Doubt | None:
+def find_doubt(text: str, score: float, least: float) -> Doubt | None:
     """Why the word is doubtful; None where it is not.
 
-    ``score`` is 0 to 1 and doubtful under ``least``, the setting ``read.min_confidence``. ``again`` is a second reading of the
-    same place at twice the size, where there was one.
+    ``score`` is 0 to 1 and doubtful under ``least``, the setting ``read.min_confidence``.
     """
     if score < least:
         return Doubt.SCORE
-    if again is not None and again.split() != text.split():
-        return Doubt.TWO_READINGS
     return Doubt.LOOK_ALIKES if mixes_look_alikes(text) else None
-
-
-def propose_ocr_issue(words: Iterable[Word], least: float) -> bool:
-    """Whether ``ocr_confidence_low`` is proposed for a run whose actions or answer use these words."""
-    return any(find_doubt(word.text, word.score, least) for word in words)
 
 
 def propose_speech_issue(confidence: float | None, least: float) -> bool:

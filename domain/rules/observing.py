@@ -6,13 +6,14 @@ Where both are there, the elements are the teacher of what was read.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..page.action import parse_action
 from ..page.line import read
-from ..page.messages import Page
+from ..page.messages import Box, Page
 from ..page.reading import compare_lines
-from ..page.words import Layout
+from ..page.words import Layout, surround
 from ..vocabulary import Observe
 from .confidence import mixes_look_alikes
 from .roles import READS
@@ -20,8 +21,11 @@ from .roles import READS
 OBSERVE = "run.observe"
 """The setting, recorded with the start of a run that may read."""
 
-FRAMES = frozenset({"window", "dialog", "screen", "terminal"})
+FRAMES = frozenset({"window", "dialog", "screen", "terminal", "canvas"})
 """Kinds of lines that say nothing of what is in a window."""
+
+WIDE = 0.5
+"""Share of the place of all elements from which on a canvas makes a page bare; chosen: the page is about it then."""
 
 FEWEST_ELEMENTS = 2
 """A page with fewer elements than this has almost no tree; chosen: a canvas may be told as one image."""
@@ -32,8 +36,11 @@ have 0.48 to 0.89, because a tree names icons and hidden fields too; a misread s
 
 
 def may_read(mode: str, role: str, *, is_readable: bool, is_question: bool) -> bool:
-    """Whether a run of the role may read, by the setting ``run.observe``, in an environment whose pages can be read."""
-    return role in READS and is_readable and not is_question and mode != Observe.TREE
+    """Whether a run of the role may read, by the setting ``run.observe``, in an environment whose pages can be read.
+
+    That of a question can be read only where the pictures that came with it are to be read, whatever the setting.
+    """
+    return role in READS and is_readable and (is_question or mode != Observe.TREE)
 
 
 def recorded_observe(settings: Mapping[str, Any]) -> Observe | None:
@@ -44,8 +51,23 @@ def recorded_observe(settings: Mapping[str, Any]) -> Observe | None:
 
 def is_bare(page: Page) -> bool:
     """Whether the environment tells almost no elements of the page's picture."""
-    shown = [line for line in read(page) if line.kind.removesuffix(" disabled") not in FRAMES]
-    return len(shown) < FEWEST_ELEMENTS
+    places = page.boxes or [None] * len(page.lines)
+    drawn = [line for line, box in zip(page.lines, places, strict=False) if box is not None or not page.boxes]
+    lines = read(replace(page, lines=tuple(drawn)))
+    shown = [line for line in lines if line.kind.removesuffix(" disabled") not in FRAMES]
+    return len(shown) < FEWEST_ELEMENTS or _is_canvas(page)
+
+
+def _is_canvas(page: Page) -> bool:
+    """Whether a canvas, whose content no tree tells, has most of the place of all elements."""
+    boxes = [box for box in page.boxes if box is not None]
+    canvases = [box for line, box in zip(page.lines, page.boxes, strict=False) if box and line.startswith("canvas")]
+    whole = surround(boxes) if boxes else None
+    return whole is not None and any(_area(box) >= WIDE * _area(whole) for box in canvases)
+
+
+def _area(box: Box) -> int:
+    return box.width * box.height
 
 
 def is_read(mode: Observe, page: Page) -> bool:

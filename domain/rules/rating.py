@@ -16,14 +16,14 @@ ISSUES = ("ocr_confidence_low", "speech_confidence_low", "wrong_action", "timeou
 """Names of common issues. Other words are allowed, and are kept in the content store."""
 
 ROLE_OF_ISSUE = {"ocr_confidence_low": "ocr", "wrong_action": "action"}
-"""The role whose work an issue speaks of; the other issues speak of none. A form may propose it as the role at fault, and a
-person decides."""
+"""The role whose work an issue speaks of; the other issues speak of none. A low rating with the issue is attributed to this
+role, unless its rater names a step or a role."""
 
 
 def propose_fault(issues: Sequence[str], roles: Sequence[str]) -> str | None:
     """The role that these issues speak of, if they agree and the role made a step of the run; else None.
 
-    ``roles`` are those that made a step. It is a proposal for a form: nothing is attributed by it.
+    ``roles`` are those that made a step.
     """
     meant = {ROLE_OF_ISSUE[issue] for issue in issues if issue in ROLE_OF_ISSUE}
     return next(iter(meant)) if len(meant) == 1 and meant <= set(roles) else None

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...domain.page.media import (
-    AUDIO,
-    IMAGE,
     MOST_BYTES,
     MOST_INPUTS,
     BadMedia,
@@ -79,8 +77,9 @@ def media_of(log: Log, run: TaskRun) -> Inputs:
 
 
 def shown_to(inputs: Inputs, takes: Iterable[str]) -> Inputs:
-    """The inputs that a model is shown: all but sounds for one that takes none, whose words are in the task."""
-    return {key: url for key, url in inputs.items() if kind_of(url) == IMAGE or AUDIO in takes}
+    """The inputs that a model is shown: those that it takes. The words of the others are heard and read."""
+    taken = set(takes)
+    return {key: url for key, url in inputs.items() if kind_of(url) in taken}
 
 
 def _is_media(url: str) -> bool:

@@ -24,7 +24,7 @@ from ...domain.rules.roles import READS
 from ...domain.rules.routing import Route
 from ...domain.settings.settings import Policy
 from ...domain.text import as_text
-from ...domain.vocabulary import Arm, CorrectionSource, FailureReason, Screenshots, StepKind
+from ...domain.vocabulary import Arm, CorrectionSource, FailureReason, Observe, Screenshots, StepKind
 from ...projections.state.state import State
 from ..store.ledger import Ledger
 from .abandoned import end_lost, playing
@@ -223,8 +223,11 @@ class TaskRunner:
         routes, alone = self._leave_unserved(routes_of(task, state, pinned, id, is_planned=has_plan, is_read=is_read))
         run, own, recorded = TaskRun(id), routes[task.role], recorded_settings(task.role, routes, state, alone)
         recorded |= {key: state.policy.get(key, task.role) for key in (PLAN_SETTINGS if has_plan else ())}
-        recorded |= {OBSERVE: state.policy.run(task.role).observe} if is_read else {}
-        is_in_words = Capability.QUESTION in capabilities or environment.takes_words()
+        is_question = Capability.QUESTION in capabilities
+        recorded |= (
+            {OBSERVE: str(Observe.OCR) if is_question else state.policy.run(task.role).observe} if is_read else {}
+        )
+        is_in_words = is_question or environment.takes_words()
         preface = make_preface(self.ledger.get_content, recorded, routes, task.earlier)
         others: list[Assignment] = [
             {"role": role, "arm": chosen.arm, "adapter": chosen.adapter, "rollout": chosen.rollout}

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotEnded
-from ...domain.rules.rating import ISSUES
+from ...domain.rules.rating import ISSUES, propose_fault
+from ...domain.rules.roles import GOOD_STARS
 from ...projections.wording.sentences import short_id
 
 if TYPE_CHECKING:
@@ -28,9 +29,13 @@ def record_rating(
 ) -> TaskRun:
     """Record a person's rating; with a ``cause``, the reference of an event, once for each cause.
 
+    A low rating without a ``step`` and a ``fault`` is attributed to the role that its issues speak of, if they agree on one.
+
     Raises ``NotPossible``, and ``BadText`` for text that is not valid Unicode.
     """
     ended = require_ended(run)
+    if step is None and fault is None and stars < GOOD_STARS:
+        fault = propose_fault(issues, run.roles)
     run.attribute(stars, step, fault)
     key = ledger.put(comment, "the comment") if comment else None
     named = keep_issues(ledger, issues)

@@ -6,10 +6,14 @@ import json
 
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotPossible
-from ...domain.page.reading import MOST_LINES, number_lines, read_lines
+from ...domain.events import StepTaken
+from ...domain.page.reading import MOST_LINES, number_lines, read_lines, read_words
+from ...domain.page.words import Word
+from ...domain.rules.observing import is_like_tree
 from ...domain.vocabulary import CorrectionSource, StepKind
 from ..agent.sight import row_of_reading
 from ..store.ledger import Ledger
+from ..store.log import Log
 from .corrected_steps import record_rows
 from .corrections import BadCorrection
 
@@ -41,9 +45,34 @@ def correct_reading(ledger: Ledger, run: TaskRun, step: int, written: str, actor
     return record_rows(ledger, run, [*others, row], 0, CorrectionSource.HUMAN, actor=actor, is_verified=False)
 
 
-def _rows(ledger: Ledger, run: TaskRun) -> list[dict[str, object]]:
+def words_of(log: Log, reading: StepTaken) -> tuple[Word, ...]:
+    """The words that the step read, with their places; none where they were erased."""
+    prompt = log.get_content(reading.prompt)
+    return () if prompt is None else read_words(json.loads(prompt))
+
+
+def lines_so_far(log: Log, run: TaskRun, reading: StepTaken) -> list[str]:
+    """The right lines of the reading as far as they are known: a person's, else the tree's, else those that were read."""
+    prompt = json.loads(log.get_content(reading.prompt) or "[]")
+    corrected = next((row["completion"] for row in _rows(log, run) if row["messages"] == prompt), None)
+    return str(corrected or log.get_content(reading.answer) or "").splitlines()
+
+
+def first_misread(log: Log, run: TaskRun) -> int | None:
+    """The first step whose reading is unlike the corrected one, kinds included; None without such a step."""
+    right = {json.dumps(row["messages"]): str(row["completion"]).splitlines() for row in _rows(log, run)}
+    for step in run.steps:
+        prompt = log.get_content(step.prompt) if step.kind == StepKind.READ else None
+        expected = None if prompt is None else right.get(json.dumps(json.loads(prompt)))
+        lines = (log.get_content(step.answer) or "").splitlines()
+        if expected is not None and not is_like_tree(expected, lines, by_text=False):
+            return step.step
+    return None
+
+
+def _rows(log: Log, run: TaskRun) -> list[dict[str, object]]:
     """The corrected readings so far: those of a person, or else those of the tree."""
     kept = [correction for correction in run.corrections if not correction.steps]
     kept.sort(key=lambda correction: correction.source == CorrectionSource.HUMAN)
-    text = ledger.get_content(kept[-1].correction) if kept else None
+    text = log.get_content(kept[-1].correction) if kept else None
     return [] if text is None else list(json.loads(text))

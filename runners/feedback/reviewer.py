@@ -23,6 +23,7 @@ from ...domain.vocabulary import StepKind
 from ..agent.runner import acts_of
 from ..store.ledger import Ledger
 from .corrections import play_script, record_script
+from .readings import first_misread
 
 REVIEWER = "reviewer"
 
@@ -76,7 +77,8 @@ def review(
 ) -> TaskRun:
     """Rate the ended run; with an environment also correct it where the rating is low and the reviewer has a script.
 
-    Only a reviewer that corrects knows which step went wrong, and names it in the rating.
+    Only a reviewer that corrects knows which step went wrong, and names it in the rating: the first reading that is unlike the
+    tree's lines, which the steps after it acted on, or else the first act that differs from the script.
     """
     ended, started = run.ended, run.started
     assert ended is not None and started is not None
@@ -92,6 +94,7 @@ def review(
     step = None
     if corrects and stars < GOOD_STARS and environment is not None:
         step = _correct(ledger, run, environment, reviewer)
+        step = first_misread(ledger, run) or step
     return ledger.write(TaskRun, run.id, lambda run: run.rate(stars, REVIEWER, issues, None, context, step=step))
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotPossible
+from ...domain.page.media import keys_in_messages
 from ...domain.page.messages import Completion, Message
 from ...domain.page.plan import plan_of_one
 from ...domain.ports import Environment
@@ -40,10 +43,26 @@ def try_again(
     preface, bounds = recorded_preface(ledger, run), bounds or recorded_bounds(run.started.policy)
     page = environment.reset(task.task, task.seed)
     most = sum(act.step < first for act in run.acts) + (longest_episode(run) if max_acts is None else max_acts)
-    sight = sight_again(run.started.policy)
+    sight, inputs = sight_again(run.started.policy), task.inputs
+    if run.started.is_question and (lines := lines_read(ledger, run)):
+        page, sight = replace(page, lines=lines), None
+        inputs = {key: url for key, url in inputs.items() if key in _shown_in(ledger, run)}
     actor = repeat_answers(own, actor)
-    steps = play(environment, page, actor, most, task.role, preface, bounds, sight, task.inputs)
+    steps = play(environment, page, actor, most, task.role, preface, bounds, sight, inputs)
     return list(steps)[len(own) :]
+
+
+def _shown_in(ledger: Ledger, run: TaskRun) -> list[str]:
+    """The content keys of the pictures and sounds that the run's last prompt showed."""
+    prompt = ledger.get_content(run.steps[-1].prompt)
+    return [] if prompt is None else keys_in_messages(json.loads(prompt))
+
+
+def lines_read(ledger: Ledger, run: TaskRun) -> tuple[str, ...]:
+    """The lines that the run read on the pictures of its question; none where it read nothing, or they were erased."""
+    reading = next((step for step in run.steps if step.kind == StepKind.READ), None)
+    answer = None if reading is None else ledger.get_content(reading.answer)
+    return tuple((answer or "").splitlines())
 
 
 def answers_before(ledger: Ledger, run: TaskRun, first: int) -> list[str]:

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 
 class ReadRow(TypedDict):
-    """The share of right lines of both arms on the screens of one instance, 0 to 1, as it is recorded."""
+    """The share of right lines of both arms on the screens of one instance, 0 to 1, as it is recorded.
+
+    A line whose text is right and whose kind is not counts half. Else an adapter that finds one kind would be better than the
+    program, which tells none, although it loses all the other lines.
+    """
 
     outcome: str
     by: Literal["lines"]
@@ -58,4 +62,5 @@ def _share_of(model: Model, adapter: str | None, example: Example) -> float:
     if adapter is not None:
         answer = model.complete(example.messages, adapter=adapter, max_tokens=LONGEST_READING)
         layout = read_lines(answer.text, words) or layout
-    return compare_lines(example.completion.split("\n"), layout.lines).share
+    right = example.completion.split("\n")
+    return fmean(compare_lines(right, layout.lines, by_text=by_text).share for by_text in (False, True))

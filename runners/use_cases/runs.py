@@ -12,13 +12,13 @@ from uuid import UUID
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotPossible
 from ...domain.events import Capability, TaskAnswered, TaskFailed
-from ...domain.page.media import AUDIO, kind_of, kinds_of
+from ...domain.page.media import AUDIO, IMAGE, kind_of, kinds_of, read_url
 from ...domain.ports import require_taken, takes_of
-from ...domain.rules.roles import roles_in
+from ...domain.rules.roles import READS, roles_in
 from ...domain.rules.routing import Route
-from ...domain.vocabulary import Arm, CorrectionSource, FailureReason
+from ...domain.vocabulary import Arm, CorrectionSource, FailureReason, Observe
 from ..agent.abandoned import end_abandoned
-from ..agent.inputs import put_inputs, shown_to
+from ..agent.inputs import put_inputs
 from ..agent.preface import earlier_turns
 from ..environments.names import CHAT
 from ..improvement.process_manager import process_new_events
@@ -173,8 +173,7 @@ def run_task(
     if AUDIO in kinds_of(inputs):
         plan = replace(plan, task=_hear(services, plan.task, inputs))
     environment.check_task(plan.task)  # before a model is loaded, where nothing is heard
-    if inputs:
-        require_taken(services.model, shown_to(inputs, takes_of(services.model)), services.base_label)
+    environment = _read_pictures(services, environment, request.role, inputs)
     runner = TaskRunner(
         ledger,
         services.model,
@@ -225,6 +224,26 @@ def _remember(
         return ()
     memory = services.state.policy.run(request.role).memory
     return earlier_turns(ledger, request.session, request.role, name, memory, takes_of(services.model))
+
+
+def _read_pictures(services: Services, environment: Environment, role: str, inputs: Mapping[str, str]) -> Environment:
+    """The environment, where the pictures that came with a question are read: for a model that takes none, and where
+    ``run.observe`` is ``ocr``.
+
+    Raises ``MissingExtra``, ``BadPicture``, and ``ModelError`` for pictures without words that the model does not take.
+    """
+    from ..environments.senses.task_pictures import ReadPictures
+
+    pictures = {key: url for key, url in inputs.items() if kind_of(url) == IMAGE}
+    is_taken = IMAGE in takes_of(services.model)
+    is_wanted = not is_taken or services.state.policy.run(role).observe == Observe.OCR
+    if pictures and is_wanted and role in READS and Capability.QUESTION in environment.capabilities:
+        require("read")
+        read = ReadPictures(environment, [read_url(url)[1] for url in pictures.values()])
+        if read.words():
+            return read
+    require_taken(services.model, pictures, services.base_label)
+    return environment
 
 
 def _hear(services: Services, task: str, inputs: Mapping[str, str]) -> str:

@@ -35,6 +35,11 @@ class Episode:
         """What the page shows, with the elements that an action may name."""
         self.page = self._draw()
 
+    @property
+    def home(self) -> str:
+        """The path of HOME, which differs from start to start; a page has ``~`` in its place."""
+        return str(self._machine.home)
+
     def see(self, lines: Sequence[str], boxes: Sequence[Box | None]) -> Page:
         """The page with these lines, which were read at these places on its picture. The next action names them."""
         self.view = see_words(self.view, lines, boxes)
@@ -108,5 +113,5 @@ class Episode:
 
     def _draw(self, *, is_done: bool = False, reward: float = 0.0, error: str = "") -> Page:
         picture = self._machine.take_picture(self.view.area)
-        home = str(self._machine.home)
-        return draw_page(self._instance.request, self.view, home, picture, is_done=is_done, reward=reward, error=error)
+        request = self._instance.request
+        return draw_page(request, self.view, self.home, picture, is_done=is_done, reward=reward, error=error)

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 from ....domain.errors import EnvironmentUnavailable
 from ....domain.page.messages import Box, Page
 from ....domain.page.words import Word
 from ....domain.ports import Environment
-from ..senses.reader import Reader
+from ..senses.reader import shared_reader
 from .episode import Episode
 from .page import plain
-
-
-@cache
-def _reader() -> Reader:
-    """The reader of this process, which remembers what it read."""
-    return Reader()
 
 
 class ReadableDesktop(Environment):
@@ -31,9 +24,9 @@ class ReadableDesktop(Environment):
 
     def words(self) -> Sequence[Word]:
         """The words on the picture of the active window, with what is open over it. Needs the extra ``read``."""
-        page = self._playing().page
-        read = () if page.picture is None else _reader().read(page.picture)
-        return [word._replace(text=plain(word.text)) for word in read]
+        episode = self._playing()
+        read = () if episode.page.picture is None else shared_reader().read(episode.page.picture)
+        return [word._replace(text=plain(word.text, episode.home)) for word in read]
 
     def see(self, lines: Sequence[str], boxes: Sequence[Box | None]) -> Page:
         """The page with lines that were read; a press goes to their places while the windows stay where they are."""

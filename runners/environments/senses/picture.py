@@ -51,6 +51,20 @@ def unpack(png: bytes) -> Pixels:
     return pixels  # type: ignore[return-value]
 
 
+def differs(before: bytes, now: bytes, box: Box, share: float) -> bool:
+    """Whether more than this share of the pixels in the box differ between two pictures, or their sizes do.
+
+    Raises ``BadPicture``.
+    """
+    import numpy
+
+    one, other = unpack(before), unpack(now)
+    if one.shape != other.shape:
+        return True
+    changed = numpy.any(cut(one, box)[0] != cut(other, box)[0], axis=2)
+    return float(changed.mean()) > share
+
+
 def cut(pixels: Pixels, box: Box | None) -> tuple[Pixels, Box]:
     """The part of the picture in the box, and the part's own box; the whole without a box.
 

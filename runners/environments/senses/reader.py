@@ -87,42 +87,29 @@ class Reader:
         self.reads = 0
         """How often the engine has worked."""
 
-    def read(self, png: bytes, box: Box | None = None, *, enlarged: int = 1) -> tuple[Word, ...]:
+    def read(self, png: bytes, box: Box | None = None) -> tuple[Word, ...]:
         """The words on the picture, or in a box of it, in the order in which people read; boxes are in pixels of the picture.
 
-        ``enlarged`` reads the same at two to four times its size: a second opinion. Raises ``BadPicture`` for what is no PNG
-        or too large, and for a box outside it.
+        Raises ``BadPicture`` for what is no PNG or too large, and for a box outside it.
         """
-        name = _key(b"png", png, repr((box, enlarged)).encode())
+        name = _key(b"png", png, repr(box).encode())
         found = self._recall(name)
         if found is None:
             pixels, place = cut(unpack(png), box)
-            found = tuple(_move(word, place) for word in self._read_pixels(pixels, enlarged))
+            found = tuple(_move(word, place) for word in self._read_pixels(pixels))
             self._keep(name, found)
         return found
 
-    def read_again(self, png: bytes, word: Word) -> str:
-        """The same word read by itself at twice its size; for ``find_doubt``. Raises ``BadPicture``."""
-        x, y, width, height = word.box
-        around = Box(x - 2, y - 2, width + 4, height + 4)
-        return " ".join(found.text for found in self.read(png, around, enlarged=2))
-
-    def _read_pixels(self, pixels: Pixels, enlarged: int) -> tuple[Word, ...]:
-        import cv2
-
-        if enlarged not in (1, 2, 3, 4):
-            raise ValueError(f"a picture is read at 1 to 4 times its size, not {enlarged}")
-        name = _key(b"pixels", repr((pixels.shape, enlarged)).encode(), pixels.tobytes())
+    def _read_pixels(self, pixels: Pixels) -> tuple[Word, ...]:
+        name = _key(b"pixels", repr(pixels.shape).encode(), pixels.tobytes())
         found = self._recall(name)
         if found is None:
             is_line = pixels.shape[0] <= LINE_HEIGHT
-            if enlarged > 1:
-                pixels = cv2.resize(pixels, None, fx=enlarged, fy=enlarged, interpolation=cv2.INTER_CUBIC)  # type: ignore
             with _ENGINE:
                 self.reads += 1
                 words = _read_line(pixels) if is_line else None
                 words = _read_lines(pixels) if words is None else words
-            found = order_words(_shrink(word, enlarged) for word in words if not is_stray(word))
+            found = order_words(word for word in words if not is_stray(word))
             self._keep(name, found)
         return found
 
@@ -142,6 +129,12 @@ class Reader:
                 self._kept_words -= max(1, len(self._kept.popitem(last=False)[1]))
 
 
+@cache
+def shared_reader() -> Reader:
+    """The reader of this process, which remembers what any environment read."""
+    return Reader()
+
+
 def _key(*parts: bytes) -> bytes:
     digest = hashlib.sha256()
     for part in parts:
@@ -152,10 +145,6 @@ def _key(*parts: bytes) -> bytes:
 
 def _move(word: Word, place: Box) -> Word:
     return word._replace(box=word.box._replace(x=word.box.x + place.x, y=word.box.y + place.y))
-
-
-def _shrink(word: Word, enlarged: int) -> Word:
-    return word if enlarged == 1 else word._replace(box=Box(*(side // enlarged for side in word.box)))
 
 
 def _read_lines(pixels: Pixels) -> list[Word]:

@@ -11,13 +11,16 @@ from typing import Self
 
 from ....domain.errors import EnvironmentUnavailable
 from ....domain.events import Capability
-from ....domain.page.messages import Page
+from ....domain.page.messages import Box, Page
+from ....domain.page.words import Word
 from ....domain.ports import Script
 from ..of_tasks import OfTasks
+from ..senses.reader import shared_reader
 from .browser.browsing import Browsing
 from .browser.connection import CommandFailed, NoAnswer
 from .episode import Episode
 from .instance import Instance, Tasks, follow
+from .page.lines import clean
 from .words import AnyPage
 
 
@@ -46,6 +49,21 @@ class Web(OfTasks[Tasks, Episode]):
         episode = self._playing()
         with _Ending(self):
             return episode.act(action)
+
+    def is_readable(self) -> bool:
+        """Its pages are pictures of the tab, but for dialogs of the browser."""
+        return True
+
+    def words(self) -> Sequence[Word]:
+        """The words on the picture of the tab. Needs the extra ``read``."""
+        picture = self._playing().page.picture
+        read = () if picture is None else shared_reader().read(picture)
+        words = (word._replace(text=clean(word.text)) for word in read)
+        return [word for word in words if word.text]
+
+    def see(self, lines: Sequence[str], boxes: Sequence[Box | None]) -> Page:
+        """The page with lines that were read; a press goes to their places while these look as they did."""
+        return self._playing().see(lines, boxes)
 
     def demonstrate(self, task: str) -> Script:
         """The solution, move by move. Raises ``UnknownTask`` for a task without one."""

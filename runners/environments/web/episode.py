@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ....domain.errors import EnvironmentUnavailable
 from ....domain.page.action import BROWSER_VERBS, parse_action
-from ....domain.page.messages import Page
+from ....domain.page.messages import Box, Page
 from .browser.visit import Visit
 from .hands.acting import perform
 from .instance import Instance, Moment
 from .network.hosts import BadAddress, read_url
+from .page.lines import Shown, Spot
 from .page.look import Look, look
 
 
@@ -20,6 +22,8 @@ class Episode:
     def __init__(self, instance: Instance, visit: Visit) -> None:
         self.instance, self.visit = instance, visit
         self._look = Look()
+        self._shown: Sequence[Shown] = ()
+        """The lines that an action may name."""
         self.page = Page(instance.request, (), verbs=BROWSER_VERBS)
 
     def begin(self) -> Page:
@@ -35,6 +39,14 @@ class Episode:
             raise EnvironmentUnavailable(f"cannot open {self.instance.url}: {reason}")
         return self._draw("", notes)
 
+    def see(self, lines: Sequence[str], boxes: Sequence[Box | None]) -> Page:
+        """The page with these lines, which were read at these places on its picture. The next action names them."""
+        picture = self.page.picture
+        spots = [None if box is None or picture is None else Spot(box, picture) for box in boxes]
+        self._shown = [Shown(line, None, spot=spot) for line, spot in zip(lines, spots, strict=True)]
+        self.page = replace(self.page, lines=tuple(lines), boxes=tuple(boxes))
+        return self.page
+
     def act(self, written: str) -> Page:
         """Carry out one action; the page's ``error`` says why it was not, or what it was refused."""
         if self.page.is_done:
@@ -46,7 +58,7 @@ class Episode:
             )
         if action.verb == "DONE":
             return self._end()
-        why = perform(self.visit, self._look.shown, action)
+        why = perform(self.visit, self._shown, action)
         self.visit.settle()
         notes = self.visit.proxy.take_refusals()
         about = self._about_documents(notes)
@@ -69,6 +81,7 @@ class Episode:
     def _draw(self, error: str, notes: Sequence[str]) -> Page:
         """The page as it is now; it is done where the task is done."""
         self._look = look(self.visit, notes)
+        self._shown = self._look.shown
         if self._is_done():
             return self._end(error)
         self.page = Page(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ....domain.vocabulary import Scope
 from ..site.visit import Page
-from . import adapters, alerts, failures, history, home, media, rating, rollouts, runs, settings
+from . import adapters, alerts, failures, history, home, media, rating, readings, rollouts, runs, settings
 
 RATER = (Scope.RATE,)
 """Who may rate."""
@@ -16,7 +16,8 @@ QUEUE = ("order", "role")
 PAGES: dict[tuple[str, str], Page] = {
     ("GET", "/"): Page(home.show_home),
     ("GET", "/runs"): Page(runs.list_runs, query=(*runs.FIELDS, *runs.FLAGS, "limit"), threads=1),
-    ("GET", "/runs/{run}"): Page(runs.show_run),
+    ("GET", "/runs/{run}"): Page(runs.show_run, query=("reading",)),
+    ("POST", "/runs/{run}"): Page(readings.save, RATER, query=("reading",), fields=readings.FIELDS),
     ("GET", "/runs/{run}/media/{picture}"): Page(media.show_media),
     ("GET", "/failures"): Page(failures.show_failures, query=FAILURES, threads=1),
     ("GET", "/failures/{run}"): Page(failures.show_group, query=FAILURES, threads=1),

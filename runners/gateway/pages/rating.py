@@ -10,7 +10,14 @@ from uuid import UUID
 
 from ....domain.aggregates.run import TaskRun
 from ....domain.errors import BadArgument, GrokputerError, NotPossible
-from ....domain.rules.rating import ISSUES, LONGEST_COMMENT, LONGEST_CORRECTION, LONGEST_ISSUE, check_stars
+from ....domain.rules.rating import (
+    ISSUES,
+    LONGEST_COMMENT,
+    LONGEST_CORRECTION,
+    LONGEST_ISSUE,
+    check_stars,
+    propose_fault,
+)
 from ....domain.settings.settings import ROLES, Policy
 from ....domain.vocabulary import Rule
 from ....projections.wording.sentences import count, short_id
@@ -74,6 +81,7 @@ def _form(visit: Visit, typed: str = "") -> View:
         "waiting": _follow(visit).count(role),
         "own": own[-1] if own else None,
         "proposed": list(propose_issues(log, story.run, policy)),
+        "blames": {issue: propose_fault([issue], story.run.roles) for issue in ISSUES},
         "other_rater": None if holder in (None, name) else holder,
         "effect": _say_effect(policy, started.role),
         "typed": typed,

@@ -24,6 +24,7 @@ from ...explain.run_story import Story, tell_run, token_counts
 from ...use_cases.lookups import adapter_names, find_run, require_role
 from ..site.visit import View, Visit
 from .media import list_media
+from .readings import describe_form, describe_words
 
 if TYPE_CHECKING:
     from ...store.log import Log
@@ -71,6 +72,7 @@ def show_run(visit: Visit) -> View:
         "shown": describe_run(visit.ledger, story),
         "why": [trace_run(log, id).to_json()],
         "lineage": [node.to_json() for node in uses],
+        "reading": describe_form(log, story.run, visit.query.number("reading", 1, 10_000)),
         **story.to_json(),
     }
     return View("run", f"Run {id.hex[:8]}", data)
@@ -83,6 +85,7 @@ def describe_run(log: Log, story: Story) -> dict[str, Any]:
     assert started is not None
     first = entries[0]
     steps = [entry for entry in entries if entry["event"] == "StepTaken"]
+    words = describe_words(log, run)
     return {
         "id": run.id.hex,
         "task": first["task"],
@@ -106,7 +109,10 @@ def describe_run(log: Log, story: Story) -> dict[str, Any]:
         "detail": next((entry.get("detail") for entry in reversed(entries) if "detail" in entry), None),
         "duration_ms": getattr(run.ended, "duration_ms", None),
         "tokens": token_counts(run),
-        "steps": [_step(log, run, entry, before) for entry, before in zip(steps, [None, *steps], strict=False)],
+        "steps": [
+            _step(log, run, entry, before, words.get(entry["step"], []))
+            for entry, before in zip(steps, [None, *steps], strict=False)
+        ],
         "ratings": [entry for entry in entries if entry["event"] == "TaskRated"],
         "corrections": [entry for entry in entries if entry["event"] == "TaskCorrected"],
     }
@@ -121,8 +127,10 @@ def _status(run: TaskRun) -> str:
     return "succeeded" if run.succeeded else "failed"
 
 
-def _step(log: Log, run: TaskRun, entry: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
-    """One step: the turns that are new since the step before, and the answer."""
+def _step(
+    log: Log, run: TaskRun, entry: dict[str, Any], before: dict[str, Any] | None, words: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """One step: the turns that are new since the step before, the words where it read, and the answer."""
     prompt = entry["prompt"]
     turns = None
     if prompt is not None:
@@ -138,6 +146,7 @@ def _step(log: Log, run: TaskRun, entry: dict[str, Any], before: dict[str, Any] 
         "turns": turns,
         "answer": answer,
         "screen": _screen(log, run, entry["screen"]),
+        "words": words,
         "purpose": describe_purpose(entry["kind"], entry["goal"]),
         "plan": describe_plan(answer) if entry["kind"] == StepKind.PLAN else None,
         "found": describe_finding(entry["found"]),

@@ -58,7 +58,8 @@ MOST_WAITING = 30
 """Visits that wait for one such page; more are told to come back. Chosen."""
 MOST_ANSWERS = 100
 """Forms whose answers are kept for the case that they come again; chosen: those of the last minutes."""
-MOST_FIELDS = 200
+MOST_FIELDS = 1200
+"""Fields of a form; chosen: a kind and a word for each of the 400 words of a reading, and its lines."""
 
 
 class Site:

@@ -12,9 +12,8 @@ from grokputer.domain.page.reading import (
     LineShare,
     compare_lines,
     read_lines,
-    read_value,
+    read_words,
     write_lines_prompt,
-    write_value_prompt,
     write_words,
 )
 from grokputer.domain.page.words import Layout, Word
@@ -29,19 +28,26 @@ def test_a_prompt_has_the_task_before_and_after_the_words_with_places_and_scores
     system, user = write_lines_prompt("Press\nOK", (OK, BOB, NAME))
     assert system["content"] == LINES_INSTRUCTIONS
     assert user["content"] == (
-        "task: Press OK\n10 40 30 14 99 Name\n90 40 21 14 70 Bob\n60 80 14 14 95 OK\ntask: Press OK\nlines: "
+        "task: Press OK\ntext:Name[1] 10 40 30 14 99\ntext:Bob[2] 90 40 21 14 70\ntext:OK[3] 60 80 14 14 95\n"
+        "task: Press OK\nlines: "
     )
 
 
 def test_the_order_in_which_words_come_does_not_change_the_prompt() -> None:
-    assert write_value_prompt("Who?", WORDS) == write_value_prompt("Who?", WORDS[::-1])
-    assert write_value_prompt("Who?", WORDS)[1]["content"].endswith("task: Who?\nvalue: ")
+    assert write_lines_prompt("Press OK", WORDS) == write_lines_prompt("Press OK", WORDS[::-1])
 
 
 def test_a_word_cannot_break_its_line_and_a_prompt_is_bounded() -> None:
-    assert write_words([Word("a\nb", 1.0, Box(0, 0, 9, 9))]) == ["0 0 9 9 100 ab"]
+    assert write_words([Word("a\nb[7]", 1.0, Box(0, 0, 9, 9))]) == ["text:ab(7)[1] 0 0 9 9 100"]
     many = [Word("x", 1.0, Box(20 * (n % 20), 20 * (n // 20), 9, 9)) for n in range(MOST_WORDS + 50)]
-    assert len(write_words(many)) == MOST_WORDS
+    prompt = write_lines_prompt("", many)
+    assert len(read_words(prompt)) == MOST_WORDS
+
+
+def test_the_words_of_a_line_stand_together_with_a_place_each_and_are_read_back() -> None:
+    words = (Word("Save", 0.98, Box(10, 30, 30, 12)), Word("As...", 0.7, Box(44, 30, 32, 12)), OK)
+    assert write_words(words)[0] == "text:Save As...[1] 10 30 30 12 98 44 30 32 12 70"
+    assert read_words(write_lines_prompt("text:Save[1] 1 2 3 4", words)) == words
 
 
 def test_an_answer_is_numbered_and_lies_where_its_words_are() -> None:
@@ -73,12 +79,6 @@ def test_an_answer_with_anything_but_lines_is_no_answer(answer: str) -> None:
 
 def test_an_answer_with_too_many_lines_is_no_answer() -> None:
     assert read_lines("\n".join(f"text:x[{n}]" for n in range(MOST_LINES + 1)), WORDS) is None
-
-
-def test_a_value_is_the_first_line_of_the_answer() -> None:
-    assert read_value("  12.50   EUR \nbecause it says so") == "12.50 EUR"
-    assert read_value("\n ") == ""
-    assert len(read_value("x" * 9000)) == 500
 
 
 def test_lines_are_compared_without_numbers_order_and_white_space() -> None:

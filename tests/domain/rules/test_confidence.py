@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from grokputer.domain.page.messages import Box
-from grokputer.domain.page.words import Word
 from grokputer.domain.rules.confidence import (
     Doubt,
     find_doubt,
     mixes_look_alikes,
-    propose_ocr_issue,
     propose_speech_issue,
 )
 from grokputer.domain.rules.rating import ISSUES, ROLE_OF_ISSUE, propose_fault
@@ -68,18 +65,6 @@ def test_look_alikes_that_nothing_settles_are_doubtful_whatever_the_score(text: 
 def test_a_score_under_the_setting_is_doubtful_and_one_at_it_is_not() -> None:
     assert find_doubt("Save", 0.849, 0.85) == Doubt.SCORE
     assert find_doubt("Save", 0.85, 0.85) is None
-
-
-def test_two_readings_that_differ_are_doubtful_and_white_space_does_not_count() -> None:
-    assert find_doubt("hetwork", 0.99, 0.85, again="network") == Doubt.TWO_READINGS
-    assert find_doubt("network", 0.99, 0.85, again=" network ") is None
-
-
-def test_an_issue_is_proposed_for_one_doubtful_word_among_those_that_were_used() -> None:
-    sure, doubtful = Word("Total", 0.99, Box(0, 0, 9, 9)), Word("Tota1", 0.99, Box(0, 0, 9, 9))._replace(score=0.5)
-    assert propose_ocr_issue([sure, doubtful], 0.85)
-    assert not propose_ocr_issue([sure, sure], 0.85)
-    assert not propose_ocr_issue([], 0.85)
 
 
 def test_speech_under_the_setting_is_doubtful() -> None:

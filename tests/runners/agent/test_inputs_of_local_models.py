@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from drawn import draw_png
 from gateways import serving
 from speech_server import RECORDING, SpeechServer
 from tiny_base import quiet_libraries
 from tiny_vision import QUESTION, draw_square
 
 import grokputer
-from grokputer.domain.errors import ModelError
+from grokputer.domain.errors import BadPicture, ModelError
 from grokputer.domain.page.media import AUDIO, IMAGE, BadMedia, write_url
+from grokputer.runners.environments.senses.picture import measure
+from grokputer.runners.environments.senses.task_pictures import stack
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.use_cases.settings import change_setting
 
@@ -49,6 +53,38 @@ def test_a_model_without_eyes_is_not_asked_about_a_picture_and_nothing_is_record
         with pytest.raises(ModelError, match=r"takes no pictures; set model\.base to a model that does"):
             log.run(QUESTION, environment="chat", images=[_bytes(RED)])
         assert not list(log.events(topics=["TaskStarted"]))
+
+
+def test_a_model_without_eyes_gets_the_words_of_a_picture_from_a_step_of_the_reading_role(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("rapidocr")
+    bill = draw_png([(20, 20, "Total"), (220, 20, "12.50 EUR")])
+    with grokputer.open(log_on(tmp_path, tiny_base)) as log:
+        log.run("What is the total?", environment="chat", images=[bill], session="bills")
+        reading, act = list[Any](it.event for it in log.events(topics=["StepTaken"]))
+        ledger = log._ledger
+        assert (reading.kind, reading.role, reading.screen["width"]) == ("read", "ocr", 420)
+        lines = ["text:Total[1]", "text:12.50 EUR[2]"]
+        assert (ledger.get_content(reading.answer) or "").split("\n") == lines
+        [asked] = json.loads(ledger.get_content(act.prompt) or "")
+        assert asked["content"].split("\n") == ["What is the total?", *lines]
+        log.correct(act.originator_id.hex, answer="12.50 EUR")
+        [corrected] = list[Any](it.event for it in log.events(topics=["TaskCorrected"]))
+        [row] = json.loads(ledger.get_content(corrected.correction) or "")
+        assert (row["messages"], row["completion"]) == ([asked], "12.50 EUR")
+        log.run("In which currency?", environment="chat", session="bills")
+        prompts = [json.loads(ledger.get_content(it.event.prompt) or "") for it in log.events(topics=["StepTaken"])]
+        assert [turn["content"] for turn in prompts[-1]][::2] == ["What is the total?", "In which currency?"]
+
+
+def test_a_picture_that_unpacks_to_more_than_can_be_read_is_refused_before_it_is_unpacked() -> None:
+    wide = draw_png([], (9000, 10))
+    with pytest.raises(BadPicture, match="9000 x 10 pixels together"):
+        stack([wide])
+    assert measure(stack([draw_png([], (30, 20)), _bytes(RED)]))[1] > 20
+    with pytest.raises(BadPicture, match="cannot be read"):
+        stack([b"\x89PNG\r\n\x1a\n damaged"])
 
 
 def test_a_model_without_ears_gets_the_words_of_a_sound_which_stays_an_input(tiny_base: Path, tmp_path: Path) -> None:

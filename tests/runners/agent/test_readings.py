@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from desks import Told
 from panes import READ, TREE, WORDS, Pane
 
 from grokputer.adapters.data.dataset import build_dataset
+from grokputer.adapters.data.held_out import find_held_out
+from grokputer.adapters.data.training_runs import collect_runs
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.errors import GrokputerError
 from grokputer.domain.events import TaskFailed, TaskSucceeded
@@ -21,9 +24,11 @@ from grokputer.domain.ports import RoleModel
 from grokputer.domain.settings.recipe import Recipe
 from grokputer.runners.agent.runner import Task, TaskRunner
 from grokputer.runners.feedback.doubts import propose_issues
+from grokputer.runners.feedback.reviewer import review
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.use_cases.corrections import Answer, correct
+from grokputer.runners.use_cases.ratings import rate
 from story import change
 
 TASK = Task("pane", "save")
@@ -87,7 +92,8 @@ def test_a_model_of_the_role_is_asked_with_words_and_boxes_and_its_lines_are_act
     assert isinstance(run.ended, TaskSucceeded)
     reading = run.steps[0]
     assert (reading.role, reading.found, reading.model) == ("ocr", "", "reader@here")
-    assert "10 30 30 12 98 Save" in json.loads(text(ledger, reading.prompt))[-1]["content"].split("\n")
+    shown = json.loads(text(ledger, reading.prompt))[-1]["content"].split("\n")
+    assert "text:Save all[2] 10 30 30 12 98 44 30 20 12 70" in shown
 
 
 def test_an_answer_that_is_no_reading_leaves_the_lines_of_the_words(ledger: Ledger) -> None:
@@ -114,6 +120,17 @@ def test_the_tree_teaches_the_role_and_no_other_one(ledger: Ledger) -> None:
     assert not build_dataset(events, ledger.get_content, "action", 4, Recipe()).lessons
 
 
+def test_more_of_the_first_screens_are_held_out_because_a_gate_can_make_no_new_ones(ledger: Ledger) -> None:
+    play(ledger, [PRESS_SAVE], Pane())
+    events = [event for _, event in ledger.read()]
+    [past] = collect_runs(events, "ocr", ledger.get_content)
+    read = [replace(past, id=str(seed), instance=f"pane/save#{seed}") for seed in range(50)]
+    plain, early = Recipe(held_out_share=0.15), Recipe(held_out_share=0.15, held_out_early=1 / 3)
+    assert find_held_out(read, events, plain) < find_held_out(read, events, early)
+    acted = [replace(run, role="action") for run in read]
+    assert find_held_out(acted, events, plain) == find_held_out(acted, events, early)
+
+
 def test_a_window_without_a_tree_teaches_nothing(ledger: Ledger) -> None:
     assert not play(ledger, [PRESS_SAVE], Pane(has_tree=False)).corrections
 
@@ -133,6 +150,34 @@ def test_the_issue_of_a_doubtful_word_is_proposed_where_an_act_used_it_and_not_r
     proposed = [propose_issues(ledger, run, policy) for run in (sure, doubtful, alike)]
     assert proposed == [(), ("ocr_confidence_low",), ("ocr_confidence_low",)]
     assert not doubtful.ratings
+
+
+@pytest.mark.parametrize(
+    ("issues", "named", "fault"),
+    [
+        (["ocr_confidence_low"], {}, "ocr"),
+        (["wrong_action", "timeout"], {}, "action"),
+        (["wrong_action", "ocr_confidence_low"], {}, None),
+        (["ocr_confidence_low"], {"step": 2}, "action"),
+        (["ocr_confidence_low"], {"fault": "action"}, "action"),
+    ],
+)
+def test_a_ticked_issue_names_the_role_at_fault_unless_the_person_names_another(
+    ledger: Ledger, issues: list[str], named: dict[str, Any], fault: str | None
+) -> None:
+    run = play(ledger, ["DONE"], Pane())
+    assert rate(ledger, run.id, 2, actor="ada", issues=issues, **named).fault == fault
+
+
+def test_the_reviewer_blames_a_reading_without_kinds_and_not_one_like_the_tree(ledger: Ledger) -> None:
+    plain, learnt = play(ledger, ["DONE"], Pane()), play(ledger, ["DONE"], Pane(), ["\n".join(TREE)])
+    rated = [review(ledger, run, Pane()).ratings[-1] for run in (plain, learnt)]
+    assert [(rating.stars, rating.step, rating.fault) for rating in rated] == [(1, 1, "ocr"), (1, None, None)]
+
+
+def test_an_issue_of_a_good_rating_blames_no_role(ledger: Ledger) -> None:
+    run = play(ledger, [PRESS_SAVE], Pane())
+    assert rate(ledger, run.id, 4, actor="ada", issues=["ocr_confidence_low"]).fault is None
 
 
 def test_a_persons_lines_correct_one_reading_and_the_others_keep_those_of_the_tree(ledger: Ledger) -> None:

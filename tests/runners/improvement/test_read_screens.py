@@ -40,14 +40,15 @@ def test_the_words_of_a_prompt_are_read_back_as_they_were_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "share"), [("\n".join(TREE), 1.0), ("button:Quit[1]", 1 / 3), ("I see a draft.", 0.0)]
+    ("answer", "share"),
+    [("\n".join(TREE), 1.0), ("button:Quit[1]", 1 / 3), ("link:Quit[1]", 1 / 6), ("I see a draft.", 0.5)],
 )
 def test_an_arm_is_compared_by_lines_and_one_that_gives_none_reads_as_the_program_does(
     answer: str, share: float
 ) -> None:
     [row] = read_screens(Reads(new=answer), "new", None, [HELD], lambda name: None)
-    assert row["adapter"] == pytest.approx(share) and row["parent"] == 0
-    assert sum_up([row], "failed").lines == Lines(1, row["adapter"], 0.0)
+    assert row["adapter"] == pytest.approx(share) and row["parent"] == 0.5  # all texts, and no kind
+    assert sum_up([row], "failed").lines == Lines(1, row["adapter"], 0.5)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from ..browser.connection import CommandFailed
 from ..browser.tab import Tab
 from ..browser.visit import Visit
 from ..network.hosts import BadAddress
-from ..page.lines import Shown, clean
+from ..page.lines import Shown, Spot, clean
 from ..page.snapshot import Element, takes_text
 from .aim import Missed, Point, aim
 from .keys import OF_THE_BROWSER, read_keys
@@ -67,12 +67,15 @@ def perform(visit: Visit, shown: Sequence[Shown], action: Action) -> str:
         if number < 0 or number > len(shown):
             return f"there is no [{number}]"
     line = shown[action.number - 1] if action.number else None
-    if line is not None and line.element is None:
+    if line is not None and line.element is None and line.spot is None:
         return _use_browser(visit, line, action)
     if visit.dialog is not None or visit.chooser is not None:
         return "a dialog is open; answer it first"
     try:
-        why = _perform(visit, shown, line.element if line else None, action)
+        if line is not None and line.spot is not None:
+            why = _perform_on_spot(visit, shown, line.spot, action)
+        else:
+            why = _perform(visit, shown, line.element if line else None, action)
     except Missed as missed:
         why = str(missed)
     except CommandFailed as error:
@@ -102,6 +105,25 @@ def _perform(visit: Visit, shown: Sequence[Shown], element: Element | None, acti
             return "nothing can be dropped there" if target is None else _drag(visit, element, target)
         case _:
             return _click(visit, element, action.verb)
+
+
+def _perform_on_spot(visit: Visit, shown: Sequence[Shown], spot: Spot, action: Action) -> str:
+    """An action on a line that was read: what takes text, or is an option, cannot be known from a picture."""
+    match action.verb:
+        case "TYPE":
+            why = _click(visit, spot, "CLICK")
+            if not why and not visit.is_stopped and action.text:
+                visit.ask("Input.insertText", text=action.text)
+            return why
+        case "SCROLL":
+            return _scroll(visit, spot, action.text)
+        case "DRAG":
+            target = shown[action.target - 1].spot
+            return "nothing can be dropped there" if target is None else _drag(visit, spot, target)
+        case "SELECT":
+            return "it is not an option of a list"
+        case _:
+            return _click(visit, spot, action.verb)
 
 
 # ---- Lines of the browser itself ---------------------------------------------------------------------------------------
@@ -141,7 +163,7 @@ def _mouse(visit: Visit, tab: Tab, kind: str, point: Point, **more: Any) -> bool
     return visit.ask("Input.dispatchMouseEvent", tab.main.id, type=kind, x=point.x, y=point.y, **more) is not None
 
 
-def _click(visit: Visit, element: Element, verb: str) -> str:
+def _click(visit: Visit, element: Element | Spot, verb: str) -> str:
     point, tab = aim(visit, element), visit.tab
     if point is None or not _mouse(visit, tab, "mouseMoved", point):
         return ""
@@ -153,7 +175,7 @@ def _click(visit: Visit, element: Element, verb: str) -> str:
     return ""
 
 
-def _drag(visit: Visit, element: Element, onto: Element) -> str:
+def _drag(visit: Visit, element: Element | Spot, onto: Element | Spot) -> str:
     end, start = aim(visit, onto), aim(visit, element)  # the latter last, so that it is in view
     end = aim(visit, onto) if end is not None and start is not None and not _is_seen(visit, end) else end
     if start is None or end is None:
@@ -179,7 +201,7 @@ def _is_seen(visit: Visit, point: Point) -> bool:
     return 0 <= point.x < width and 0 <= point.y < height
 
 
-def _scroll(visit: Visit, element: Element | None, direction: str) -> str:
+def _scroll(visit: Visit, element: Element | Spot | None, direction: str) -> str:
     width, height = visit.measure()
     point = Point(width / 2, height / 2) if element is None else aim(visit, element)
     if point is not None:

@@ -5,10 +5,16 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple
 
+from ...senses.picture import differs
 from ..browser.connection import CommandFailed
 from ..browser.tab import Session
 from ..browser.visit import Visit
+from ..page.lines import Spot
+from ..page.look import take_picture
 from ..page.snapshot import Element
+
+CHANGED = 0.08
+"""Share of the pixels of a place that may differ from what was read; chosen: a caret that blinks in a short field."""
 
 STILL_S = 1.0
 """How long an element may move until it is refused."""
@@ -25,8 +31,22 @@ class Point(NamedTuple):
     y: float
 
 
-def aim(visit: Visit, element: Element) -> Point | None:
-    """The point to press for the element; None where the page opened a dialog. Raises ``Missed``."""
+def aim(visit: Visit, target: Element | Spot) -> Point | None:
+    """The point to press for the element or the place that was read; None where the page opened a dialog. Raises ``Missed``."""
+    return _aim_spot(visit, target) if isinstance(target, Spot) else _aim_element(visit, target)
+
+
+def _aim_spot(visit: Visit, spot: Spot) -> Point | None:
+    """The middle of a place that looks as it did when it was read."""
+    now = take_picture(visit)
+    if visit.is_stopped:
+        return None
+    if now is None or differs(spot.picture, now, spot.box, CHANGED):
+        raise Missed("what was read there has changed")
+    return Point(spot.box.x + spot.box.width / 2, spot.box.y + spot.box.height / 2)
+
+
+def _aim_element(visit: Visit, element: Element) -> Point | None:
     session = visit.tab.sessions.get(element.session)
     if session is None:
         raise Missed("its frame is no longer there")

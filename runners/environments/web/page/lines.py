@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .....domain.page.line import write
 from .....domain.page.messages import Box
@@ -34,6 +34,16 @@ class Shown:
     """None for a line of the browser itself."""
     name: str = ""
     """What a line of the browser itself is, as ``address``."""
+    spot: Spot | None = None
+    """Where a line that was read on a picture lies."""
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A place on a picture of the tab."""
+
+    box: Box
+    picture: bytes = field(repr=False)
 
 
 def clean(text: str) -> str:

@@ -79,7 +79,7 @@ def look(visit: Visit, refused: Sequence[str] = (), *, has_picture: bool = True)
         lines.add_element(element)
     if left:
         lines.add("left-out", "left-out", f"{left} more lines; SCROLL shows them")
-    picture = _picture(visit) if has_picture else None
+    picture = take_picture(visit) if has_picture else None
     boxes = tuple(box_of(each.element, view) for each in lines.shown) if picture else ()
     return Look(tuple(lines.shown), picture, boxes)
 
@@ -192,7 +192,7 @@ def _name(visit: Visit, elements: Sequence[Element]) -> bool:
     return True
 
 
-def _picture(visit: Visit) -> bytes | None:
+def take_picture(visit: Visit) -> bytes | None:
     """What the active tab shows, as PNG."""
     try:
         shot = visit.ask("Page.captureScreenshot", timeout_s=PICTURE_S, format="png", optimizeForSpeed=True)

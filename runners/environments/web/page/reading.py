@@ -174,6 +174,9 @@ class Reading:
             yield element
             if name == "SELECT":
                 yield from self._options(node)
+        elif name == "CANVAS":
+            text = document.attributes[node].get("aria-label", "")
+            yield Element(self.session, document.ids[node], "canvas", text, box=self._place(node), view=self.view)
         elif name == "IMG" and not any(above in owners for above in document.above(node)):
             alt = document.attributes[node].get("alt", "")
             yield Element(self.session, document.ids[node], "img", alt, box=self._place(node), view=self.view)

@@ -39,6 +39,13 @@ if (form) {
   });
 }
 
+// The word that is being corrected is marked on its picture.
+document.querySelector("form.reading")?.addEventListener("focusin", (event) => {
+  for (const link of event.currentTarget.querySelectorAll("svg a")) {
+    link.classList.toggle("now", link.getAttribute("href") === `#${event.target.id}`);
+  }
+});
+
 // A run with pictures of its screens plays back: the pictures are those of the page, so nothing more is loaded.
 const player = document.querySelector(".player"), screens = [...document.querySelectorAll(".step .screen")];
 if (player && screens.length > 1) {

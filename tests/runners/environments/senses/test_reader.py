@@ -104,11 +104,6 @@ def test_a_picture_without_words_has_none(reader: Reader) -> None:
     assert reader.read(draw_png([], (1, 1))) == ()
 
 
-def test_a_word_is_read_again_at_twice_its_size(reader: Reader, form: tuple[Word, ...]) -> None:
-    word = next(word for word in form if word.text == "customer")
-    assert reader.read_again(draw_png(FORM), word) == "customer"
-
-
 def test_threads_that_read_the_same_get_the_same(reader: Reader) -> None:
     picture, found = draw_png([(12, 10, "Shared words")], (200, 40)), list[tuple[Word, ...]]()
     threads = [threading.Thread(target=lambda: found.append(reader.read(picture))) for _ in range(3)]
