@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import typer
+
 from ....domain.ab.intervals import wilson
 from ....projections.bench import Count
 from ...bench.demo import Score, plan_demo, run_demo, scores
@@ -13,12 +15,18 @@ from ...bench.desktop import plan_desktop
 from ...bench.language import LanguageReport, plan_language, read_report
 from ...bench.loop import Display
 from ...bench.plan import Plan
+from ..history.why import print_explanation
 from ..progress import TrainingProgress
-from ..rendering import as_text, print_line, print_table, show_share
+from ..rendering import as_text, print_line, print_table, say, show_share
 from ..tables import wrap
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from ...store.log import Log
+
+FIRST = "lora-v1"
+"""The adapter of a log's first cycle."""
 
 T = TypeVar("T")
 
@@ -60,13 +68,29 @@ def play(path: Path, seed: int, name: str) -> None:
     """Run the named demo on a fresh log at the path and print its tables."""
     from rich.console import Console
 
-    log = run_demo(path, PLANS[name](seed), Shown(Console(stderr=True)))
+    try:
+        log = run_demo(path, PLANS[name](seed), Shown(Console(stderr=True)))
+    except KeyboardInterrupt:
+        say(f"stopped; what was recorded is in {path}, and a new demo moves it aside")
+        raise typer.Exit(130) from None
     if name == "llm":
         _print_language(read_report(log))
     else:
         task_scores = scores(log)
         print_table(("task", "kind", "before", "after"), [*map(_row, task_scores), *_totals(task_scores)])
-    print_line(f"the log is {path}: see 'grokputer why lora-v1 --db {path}' and 'grokputer status --db {path}'")
+    if name == "desktop":
+        _print_why(log)
+    print_line(f"the log is {path}: see 'grokputer why {FIRST} --db {path}' and 'grokputer status --db {path}'")
+
+
+def _print_why(log: Log) -> None:
+    """Print how the first adapter came to be live."""
+    from ...explain.explanation import explain
+    from ...store.states import load_state
+
+    print_line("")
+    print_explanation(log, explain(log, load_state(log), FIRST))
+    print_line("")
 
 
 def _row(score: Score) -> tuple[str, str, str, str]:

