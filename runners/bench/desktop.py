@@ -73,5 +73,5 @@ def plan_desktop(
         settings=SETTINGS,
         environment=DESKTOP,
         about="families to learn, on seeds that no feedback has",
-        minutes={"before": 2, "feedback": 4, "training": 8, "canary": 3, "after": 2},
+        minutes={"before": 2, "feedback": 4, "training": 6, "canary": 2, "after": 1},
     )
