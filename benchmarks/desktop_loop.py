@@ -2,6 +2,7 @@
 
     python benchmarks/desktop_loop.py --out desktop-loop --seeds 1 2 3    # hours on two cores; started again, it continues
     python benchmarks/desktop_loop.py --out desktop-loop --from-log       # the same tables, from the logs alone
+    python benchmarks/desktop_loop.py --out small-loop --base embedded    # the same with the embedded model
 
 The loop is that of ``make demo-desktop``, on its six families and two more. Five others, one of each subject, are measured and
 never taught. All measurements are on seeds that no feedback has. Each seed has a log of its own.
@@ -11,12 +12,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from grokputer.projections.bench import Count, Learning
 from grokputer.projections.wording.role_metrics import describe_metric, role_metric
 from grokputer.runners.bench.desktop import FAMILIES, TAUGHT, UNTAUGHT, plan_desktop
 from grokputer.runners.bench.loop import Lines, play
+from grokputer.runners.bench.plan import Plan, Reasoned
 from grokputer.runners.bench.report import measured_cycles, read_learning, show_count
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import Log
@@ -29,6 +32,13 @@ NEVER_TAUGHT = ("enter-password", "delete-line", "word-wrap", "drag-file", "copy
 """One family of each subject: dialogs, texts, settings, files, several windows."""
 
 ROLES = ("ocr", "action", "decomposition", "recovery")
+
+
+def plan_of(seed: int, base: str, measured: int) -> Plan:
+    """The demo's plan on the eight families, and on the others to measure."""
+    plan = plan_desktop(seed, EIGHT, NEVER_TAUGHT, measured)
+    given: Reasoned = {"model.base": (base, "given for this benchmark"), "run.max_tokens": (96, "enough for any base")}
+    return plan if base == plan.settings["model.base"][0] else replace(plan, settings={**plan.settings, **given})
 
 
 def read(logs: Sequence[Path]) -> list[Learning]:
@@ -79,6 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("desktop-loop"), help="folder of the logs")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--base", default="smollm2", help="the model; each has a folder of its own")
     parser.add_argument("--measured", type=int, default=5, help="runs of each family, before and after")
     parser.add_argument("--from-log", action="store_true", help="play nothing")
     given = parser.parse_args()
@@ -86,8 +97,7 @@ def main() -> None:
     for seed, log in zip(given.seeds, logs, strict=True):
         if not given.from_log:
             log.parent.mkdir(parents=True, exist_ok=True)
-            plan = plan_desktop(seed, EIGHT, NEVER_TAUGHT, given.measured)
-            play(Ledger.create(log), plan, "bench", Lines(f"seed {seed}"))
+            play(Ledger.create(log), plan_of(seed, given.base, given.measured), "bench", Lines(f"seed {seed}"))
     logs = [log for log in logs if log.exists()]
     learnings = read(logs)
     if not learnings:
