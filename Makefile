@@ -4,13 +4,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
-.PHONY: demo demo-llm test test-all check wheel weights bfcl tools monitoring setup clean
+.PHONY: demo demo-llm demo-desktop test test-all check wheel weights bfcl tools monitoring setup clean
 
 demo: setup
 	$(BIN)/grokputer demo
 
 demo-llm: weights  # the same with a language model in a shell
 	$(BIN)/grokputer demo --llm
+
+demo-desktop: weights  # the same with a language model that uses programs on a private desktop
+	$(BIN)/grokputer demo --desktop
 
 test: check tools
 	$(PYTEST) -m "not slow"

@@ -195,6 +195,15 @@ class EnvironmentSettings(Group):
     desktop_size: str = setting(
         "1024x768", "Size of the private screen of a desktop: its width and height in pixels.", form=SCREEN_SIZE
     )
+    desktop_lines: int = setting(
+        64,
+        "Most lines of a desktop's page. Over it, what can only be read is left out first. A short page takes less time to "
+        "answer and to learn from.",
+        source="chosen: as many as the embedded model has numbers",
+        unit="lines",
+        low=20,
+        high=64,
+    )
     desktop_input: str = setting(
         "own",
         "Mouse and keyboard of a desktop. 'own': by the display's own means; any character can be typed. 'pyautogui': by "

@@ -126,7 +126,7 @@ class Arguments:
             canary=canary,
             measured=self.measure,
             measured_old=self.measure,
-            has_corrections=feedback == "corrections",
+            corrected=("feedback", "canary") if feedback == "corrections" else (),
             settings={**COMMON, **seeded, **BY_FEEDBACK[feedback], **read_settings(self.settings)},
         )
 

@@ -126,22 +126,27 @@ class Loop:
     def play(self) -> None:
         """Play what is left of the plan. Raises ``GrokputerError`` where it cannot continue."""
         self.display.phase("Settings, recorded with their reasons")
+        if minutes := sum(self.plan.minutes.values()):
+            self.display.say(f"all of it takes about {minutes} minutes on two cores")
         for key, (value, reason) in self.plan.settings.items():
             self._set(key, value, reason)
-        self.display.phase(f"Before any feedback: {self.plan.about}")
+        self._phase("before", f"Before any feedback: {self.plan.about}")
         self.measure(0)
         for cycle in range(1, self.plan.cycles + 1):
             of = f" of cycle {cycle} of {self.plan.cycles}" if self.plan.cycles > 1 else ""
             if len(cycles_closed(self.ledger)) < cycle:
-                self.display.phase(
-                    f"Feedback{of}: the reviewer rates each run"
-                    + " and corrects the failures" * self.plan.has_corrections
-                )
+                corrects = " and corrects the failures" * ("feedback" in self.plan.corrected)
+                self._phase("feedback", f"Feedback{of}: the reviewer rates each run{corrects}")
                 self.give_feedback(cycle)
-                self.display.phase(f"Training{of}, then the proof and the gate")
+                self._phase("training", f"Training{of}, then the proof and the gate")
                 self._improve(cycle)
-            self.display.phase(f"Measurement{of}: {self.AFTER}")
+            self._phase("after", f"Measurement{of}: {self.AFTER}")
             self.measure(cycle)
+
+    def _phase(self, part: str, title: str) -> None:
+        self.display.phase(title)
+        if part in self.plan.minutes:
+            self.display.say(f"takes about {self.plan.minutes[part]} minutes on two cores")
 
     def _set(self, key: str, value: Any, reason: str) -> None:
         change_setting(self.ledger, key, value, reason=reason, actor=self.actor)
@@ -190,7 +195,7 @@ class Loop:
                         self.ledger,
                         run,
                         self.services.environment(self.plan.environment),
-                        corrects=self.plan.has_corrections,
+                        corrects=planned[0].label.purpose in self.plan.corrected,
                         reviewer=self.reviewer,
                     )
                 yield run
@@ -265,7 +270,7 @@ class Loop:
                 self._decide(role, promote, "the plan has no canary: it measures training and gate alone")
 
     def _roll_out(self, cycle: int) -> None:
-        self.display.phase("Canary: a share of the runs goes to the adapter")
+        self._phase("canary", "Canary: a share of the runs goes to the adapter")
         for _ in self.display.track(self._canary_runs(cycle), self.plan.canary, "canary"):
             pass
         if self.services.state.traffic(ROLE).canary is not None:

@@ -6,7 +6,7 @@ The page's seed and the id of every run are derived from the plan, so a killed l
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -77,13 +77,15 @@ class Plan:
     """Runs of each unseen task, before the first and after each cycle."""
     measured_old: int = 20
     """Runs of each old task: more, to detect a loss of a few points."""
-    has_corrections: bool = True
-    """Whether the reviewer corrects failures, or only rates."""
+    corrected: Collection[str] = ("feedback", "canary")
+    """The purposes of which the reviewer corrects the failures; others it only rates."""
     settings: Reasoned = field(default_factory=dict)
     environment: str = MINIWOB
     """The environment of the tasks."""
     about: str = "the tasks to learn, and those that the base was made for"
     """What is measured, in words."""
+    minutes: Mapping[str, int] = field(default_factory=dict)
+    """How long parts take on two cores, where it is known: ``before``, ``feedback``, ``training``, ``canary``, ``after``."""
 
     @property
     def groups(self) -> Sequence[Measured]:

@@ -173,7 +173,7 @@ class Services:
     def _desktop(self) -> Options:
         """The options of a desktop."""
         chosen = self.state.policy.environment
-        return Options(read_size(chosen.desktop_size), chosen.desktop_input, self.display)
+        return Options(read_size(chosen.desktop_size), chosen.desktop_input, self.display, chosen.desktop_lines)
 
     @property
     def task_folders(self) -> dict[str, Path]:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+import typer
 
 from ....domain.ab.intervals import wilson
 from ....projections.bench import Count
 from ...bench.demo import Score, plan_demo, run_demo, scores
+from ...bench.desktop import plan_desktop
 from ...bench.language import LanguageReport, plan_language, read_report
 from ...bench.loop import Display
+from ...bench.plan import Plan
+from ..history.why import print_explanation
 from ..progress import TrainingProgress
-from ..rendering import as_text, print_line, print_table, show_share
+from ..rendering import as_text, print_line, print_table, say, show_share
+from ..tables import wrap
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from ...store.log import Log
+
+FIRST = "lora-v1"
+"""The adapter of a log's first cycle."""
 
 T = TypeVar("T")
 
@@ -30,11 +41,11 @@ class Shown(Display):
     def phase(self, title: str) -> None:
         """Print a heading."""
         self.console.print()
-        self.console.print(as_text(title, "bold"), soft_wrap=True)
+        self._print(title, "bold")
 
     def say(self, line: str) -> None:
         """Print a line under it."""
-        self.console.print(as_text(f"  {line}"), soft_wrap=True)
+        self._print(f"  {line}")
 
     def track(self, items: Iterable[T], total: int, title: str) -> Iterable[T]:
         """The items, under a bar."""
@@ -42,18 +53,44 @@ class Shown(Display):
 
         return track(items, f"  {title}", total, console=self.console)
 
+    def _print(self, line: str, style: str = "") -> None:
+        """Print the line; on a terminal wrapped between words, with further lines indented."""
+        parts = wrap(line, self.console.width, "    ") if self.console.is_terminal else [line]
+        for part in parts:
+            self.console.print(as_text(part, style), soft_wrap=True)
 
-def play(path: Path, seed: int, *, is_language: bool) -> None:
-    """Run the demo on a fresh log at the path and print its tables."""
+
+PLANS: Mapping[str, Callable[[int], Plan]] = {"web": plan_demo, "llm": plan_language, "desktop": plan_desktop}
+"""The demos by name, each with its plan of a seed."""
+
+
+def play(path: Path, seed: int, name: str) -> None:
+    """Run the named demo on a fresh log at the path and print its tables."""
     from rich.console import Console
 
-    log = run_demo(path, plan_language(seed) if is_language else plan_demo(seed), Shown(Console(stderr=True)))
-    if is_language:
+    try:
+        log = run_demo(path, PLANS[name](seed), Shown(Console(stderr=True)))
+    except KeyboardInterrupt:
+        say(f"stopped; what was recorded is in {path}, and a new demo moves it aside")
+        raise typer.Exit(130) from None
+    if name == "llm":
         _print_language(read_report(log))
     else:
         task_scores = scores(log)
         print_table(("task", "kind", "before", "after"), [*map(_row, task_scores), *_totals(task_scores)])
-    print_line(f"the log is {path}: see 'grokputer why lora-v1 --db {path}' and 'grokputer status --db {path}'")
+    if name == "desktop":
+        _print_why(log)
+    print_line(f"the log is {path}: see 'grokputer why {FIRST} --db {path}' and 'grokputer status --db {path}'")
+
+
+def _print_why(log: Log) -> None:
+    """Print how the first adapter came to be live."""
+    from ...explain.explanation import explain
+    from ...store.states import load_state
+
+    print_line("")
+    print_explanation(log, explain(log, load_state(log), FIRST))
+    print_line("")
 
 
 def _row(score: Score) -> tuple[str, str, str, str]:
@@ -61,7 +98,7 @@ def _row(score: Score) -> tuple[str, str, str, str]:
 
 
 def _totals(scores: Sequence[Score]) -> Iterable[tuple[str, str, str | None, str | None]]:
-    for group in ("unseen", "old"):
+    for group in dict.fromkeys(score.group for score in scores):
         of_group = [score for score in scores if score.group == group]
         yield "all", group, _share([score.before for score in of_group]), _share([score.after for score in of_group])
 

@@ -115,6 +115,9 @@ def demo(
         bool,
         typer.Option("--llm", help="A language model (smollm2) in a shell, in place of the embedded one on web pages."),
     ] = False,
+    desktop: Annotated[
+        bool, typer.Option("--desktop", help="A language model (smollm2) that uses programs on a private desktop.")
+    ] = False,
 ) -> None:
     """Play the whole loop on a separate log.
 
@@ -124,8 +127,11 @@ def demo(
     Examples:
       grokputer demo
       grokputer demo --llm
+      grokputer demo --desktop
       grokputer demo --seed 2 --db second/events.db
     """
     from .demo import play
 
-    play(db, seed, is_language=language)
+    if language and desktop:
+        raise typer.BadParameter("--llm and --desktop are two demos; give one of them")
+    play(db, seed, "llm" if language else "desktop" if desktop else "web")

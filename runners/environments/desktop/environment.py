@@ -113,7 +113,7 @@ class _Shared:
             if machine.is_whole:
                 return machine
             self.end(machine)
-        machine = Machine(self._options.size, self._options.devices)
+        machine = Machine(self._options.size, self._options.devices, self._options.lines)
         self._all.append(machine)
         return machine
 

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ....domain.page.messages import Box
+from .options import LINES
 from .screen.display import Display, Window
 from .tree.elements import DIALOG, WINDOW, Element, choose, elements_of, name_fields, name_switches
 from .tree.node import Node
 from .tree.reader import Reader, within
-
-MOST_LINES = 64
-"""Lines of a page: as many as the embedded model has number tokens."""
 
 OTHER_WINDOWS = 12
 """Windows beside the active one that have a line; chosen."""
@@ -63,8 +61,9 @@ def see_words(view: View, texts: Sequence[str], boxes: Sequence[Box | None]) -> 
 class Eye:
     """Looks at one desktop."""
 
-    def __init__(self, display: Display, reader: Reader) -> None:
-        self._display, self._reader = display, reader
+    def __init__(self, display: Display, reader: Reader, lines: int = LINES) -> None:
+        """``lines`` is the most that a page has."""
+        self._display, self._reader, self._lines = display, reader, lines
 
     def look(self) -> View:
         """What is on the screen now. A program that does not answer is a window without elements."""
@@ -83,7 +82,7 @@ class Eye:
             _line_of(window, _match(window, tops)) for window in windows if not window.is_popup and window != active
         ]
         others = others[:OTHER_WINDOWS]
-        chosen = choose(found, MOST_LINES - len(head) - len(others))
+        chosen = choose(found, self._lines - len(head) - len(others))
         area = _area(self._display.size, active, popups)
         return View((*head, *chosen, *others), tuple(windows), 0 if active is None else active.id, area, tuple(read))
 

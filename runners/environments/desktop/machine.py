@@ -15,7 +15,7 @@ from ..sandbox.tree import Tree, read_tree
 from ..sandbox.usage import over_folder
 from .eye import Eye, View
 from .hands import Hands
-from .options import OWN_INPUT, PYAUTOGUI, SIZE
+from .options import LINES, OWN_INPUT, PYAUTOGUI, SIZE
 from .programs import is_installed
 from .screen.borrowed import BorrowedDevices
 from .screen.devices import Devices, OwnDevices
@@ -47,14 +47,14 @@ MOST_PRINTED = 10_000
 class Workplace(ABC):
     """A display with the programs on it, looked at by ``eye`` and used by ``hands``."""
 
-    def __init__(self, environment: Mapping[str, str], devices: str = OWN_INPUT) -> None:
+    def __init__(self, environment: Mapping[str, str], devices: str = OWN_INPUT, lines: int = LINES) -> None:
         """``environment`` names the display and the bus of the session. Raises ``EnvironmentUnavailable``."""
         self.display = Display(environment)
         self._bus = TreeBus(environment)
         self._camera = Camera(environment)
         self._reader = Reader(self._bus)
         used: Devices = BorrowedDevices(self.display.name) if devices == PYAUTOGUI else OwnDevices(self.display)
-        self.eye, self.hands = Eye(self.display, self._reader), Hands(self.display, self._reader, used)
+        self.eye, self.hands = Eye(self.display, self._reader, lines), Hands(self.display, self._reader, used)
 
     @property
     @abstractmethod
@@ -106,11 +106,11 @@ class Workplace(ABC):
 class Machine(Workplace):
     """One desktop of its own, started at once."""
 
-    def __init__(self, size: tuple[int, int] = SIZE, devices: str = OWN_INPUT) -> None:
+    def __init__(self, size: tuple[int, int] = SIZE, devices: str = OWN_INPUT, lines: int = LINES) -> None:
         """Raises ``EnvironmentUnavailable`` where it cannot be started."""
         self.session = Session(size)
         try:
-            super().__init__(self.session.environment, devices)
+            super().__init__(self.session.environment, devices, lines)
         except BaseException:
             self.session.close()
             raise

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 SIZE = (1024, 768)
 """Width and height of a private screen, in pixels; chosen."""
 
+LINES = 64
+"""Most lines of a page: as many as the embedded model has number tokens."""
+
 OWN_INPUT, PYAUTOGUI = "own", "pyautogui"
 
 
@@ -17,6 +20,7 @@ class Options:
     size: tuple[int, int] = SIZE
     devices: str = OWN_INPUT
     display: str = ""
+    lines: int = LINES
 
 
 def read_size(written: str) -> tuple[int, int]:

@@ -67,7 +67,7 @@ class _Personal(Workplace):
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         self._environment = {**kept, "DISPLAY": options.display}
         self._environment.setdefault("DBUS_SESSION_BUS_ADDRESS", f"unix:path=/run/user/{os.getuid()}/bus")
-        super().__init__(self._environment, options.devices)
+        super().__init__(self._environment, options.devices, options.lines)
 
     @property
     def home(self) -> Path:

@@ -14,10 +14,12 @@ import pytest
 
 from grokputer.domain.errors import EnvironmentUnavailable
 from grokputer.runners.environments.desktop.environment import Desktop
+from grokputer.runners.environments.desktop.eye import Eye
 from grokputer.runners.environments.desktop.machine import Machine
 from grokputer.runners.environments.desktop.options import Options
 from grokputer.runners.environments.desktop.screen.folder import PREFIX, DesktopFolder
 from grokputer.runners.environments.desktop.screen.session import Session
+from grokputer.runners.environments.desktop.tasks.families import OWN
 from grokputer.runners.environments.sandbox.usage import children_of
 
 START = """
@@ -133,3 +135,11 @@ def test_a_lost_screen_ends_the_episode_with_a_reason_and_the_next_has_a_new_one
         assert desktop.reset("enter-code", 1).lines == page.lines
     finally:
         desktop.close()
+
+
+def test_a_page_is_cut_to_the_lines_that_are_wanted_without_what_can_only_be_read(machine: Machine) -> None:
+    instance = OWN.find("delete-file").instance(1)
+    whole = machine.begin(instance.made.files, instance.made.programs).elements
+    cut = Eye(machine.display, machine._reader, 22).look().elements
+    assert len(cut) == 22 and {element.kind for element in whole} > {"icon", "label"}
+    assert [element.text for element in cut] == [element.text for element in whole if element.kind != "label"]
