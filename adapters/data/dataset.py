@@ -275,5 +275,6 @@ def _hold_out(runs: Sequence[PastRun], content: Content, below_stars: int, recip
             answers = corrected_examples(run, content, recipe) if is_failed else own_examples(run, content, "replay")
         started = run.started
         fields = (run.id, started.environment, started.task, started.seed, outcome, tuple(answers), run.instance)
-        held_out.append((run.family, HeldOut(*fields, started.role, is_repeatable=started.is_repeatable)))
+        held = HeldOut(*fields, started.role, is_repeatable=started.is_repeatable, is_planned=run.is_planned)
+        held_out.append((run.family, held))
     return in_turn(held_out)

@@ -46,6 +46,8 @@ class HeldOut:
     """The run's own role, which may differ from the role that the adapter is trained for."""
     is_repeatable: bool = False
     """Whether its environment can repeat the task from any seed, and judge it."""
+    is_planned: bool = False
+    """Whether the run made plans, so that its success takes several roles."""
 
 
 def is_held_out(instance: str, share: float) -> bool:

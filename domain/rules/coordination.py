@@ -1,8 +1,8 @@
 """The coordination of one run: whether its next step plans, acts or checks, and which goal the step serves.
 
 A run that plans makes a plan first. Each act serves the goal that is next. The page decides whether that goal is reached,
-where the plan says what will be seen. Elsewhere a check is asked when the actor says ``DONE`` for the goal. After a failed
-check the recovering role acts, and after ``FAILED_CHECKS`` within one goal a new plan is made from the present page. When all
+where the plan says what will be seen. Elsewhere a check is asked when the actor says ``DONE`` for the goal, and anywhere when
+it repeats an act that was carried out and changes nothing. After a failed check the recovering role acts, and after ``FAILED_CHECKS`` within one goal a new plan is made from the present page. When all
 goals are reached, the actor is asked to finish. A plan that cannot be read changes nothing: a run without another plan goes on
 without one.
 """
@@ -116,10 +116,16 @@ class Coordinator:
         return None
 
     def act(self, page: Page, *, is_repeated: bool) -> Finding | None:
-        """An act led to the page; ``is_repeated`` says that it was done before, and the page did not change."""
+        """An act led to the page; ``is_repeated`` says that it was done before, and the page did not change.
+
+        Whoever repeats what was carried out has nothing else to do for the goal. Its condition may be wrong, so a check decides.
+        """
         self.recovers = False
         if self.current is not None and self.current.holds_on(page):
             return self._reach(page)
+        if is_repeated and self.current is not None and not page.error and self._checks < self._bounds.max_checks:
+            self.kind = StepKind.CHECK
+            return Finding.REPEATED
         return self._fail(Finding.REPEATED) if is_repeated else None
 
     def look(self, page: Page) -> None:

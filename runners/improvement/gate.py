@@ -2,7 +2,8 @@
 
 Both arms play instances of an environment, and new pages of the same tasks, on the same seed, greedily, as pinned runs.
 Run ids are derived from adapter, instance and arm: after a killed worker the gate continues, and every number comes
-from recorded runs. Where the environment does not judge, the right answers are scored.
+from recorded runs. Where the environment does not judge, the right answers are scored; those of failed runs with plans also
+where neither arm succeeds on any.
 """
 
 from __future__ import annotations
@@ -115,6 +116,8 @@ def judge(
         *bench.score([held for held in others if not held.is_repeatable]),
         *bench.read(screens),
     ]
+    if not any(row["by"] == "runs" and row["outcome"] == "failed" and any(row["succeeded"].values()) for row in rows):
+        rows += bench.score([held for held in others if held.is_planned and held.outcome == "failed" and held.examples])
     in_force = process_new_events(ledger).policy  # the present bars: the runs may have taken hours
     return _record(ledger, id, judge_rows(rows, in_force, role), rows, up_to)
 

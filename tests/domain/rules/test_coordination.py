@@ -90,6 +90,22 @@ def test_after_as_many_checks_as_a_run_may_make_the_actor_is_believed() -> None:
     assert coordinator.are_all_reached
 
 
+def test_an_act_that_is_repeated_in_vain_asks_for_a_check_whatever_the_plan_says_will_be_seen() -> None:
+    coordinator = planned("one => file:wrong", "two")
+    coordinator.act(page("file:a[1]"), is_repeated=False)
+    assert coordinator.act(page("file:a[1]"), is_repeated=True) == Finding.REPEATED
+    assert str(coordinator.kind) == "check" and not coordinator.recovers
+    assert coordinator.check("yes", page("file:a[1]")) == Finding.REACHED
+    assert coordinator.now == "two"
+
+
+def test_a_repeated_act_that_could_not_be_carried_out_is_left_to_recovery_without_a_check() -> None:
+    coordinator = planned("one => file:a")
+    failed = Page("all", (), error="cannot read this action")
+    assert coordinator.act(failed, is_repeated=True) == Finding.REPEATED
+    assert coordinator.kind == StepKind.ACT and coordinator.recovers
+
+
 @pytest.mark.parametrize("fail", ["unseen", "denied", "repeated"])
 def test_recovery_acts_after_a_failed_check_and_two_of_them_make_a_new_plan(fail: str) -> None:
     coordinator = planned("zero => file:z", "one" if fail == "denied" else "one => file:a")
@@ -99,7 +115,7 @@ def test_recovery_acts_after_a_failed_check_and_two_of_them_make_a_new_plan(fail
         if fail == "denied":
             coordinator.claim(page())
             return coordinator.check("no, not yet", page())
-        return coordinator.claim(page()) if fail == "unseen" else coordinator.act(page(), is_repeated=True)
+        return coordinator.claim(page()) if fail == "unseen" else coordinator.act(Page("all", (), error="no such file"), is_repeated=True)
 
     assert fail_once() == (Finding.REPEATED if fail == "repeated" else Finding.NOT_REACHED)
     assert coordinator.recovers and coordinator.kind == StepKind.ACT

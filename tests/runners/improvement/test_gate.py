@@ -56,6 +56,11 @@ NOTHING = HeldOutResult()
         (losses(12, 0.4, 0.9), losses(30, 0.304, 0.2), "pass", "better"),
         (losses(12, 0.4, 0.9), losses(30, 0.306, 0.2), "reject", "lost"),
         (losses(9, 1.4, 0.9), NOTHING, "pass", "too few"),
+        # Where neither arm succeeds on any failure, the right answers decide, if they were scored.
+        (HeldOutResult(Runs(22, 0, 0), Losses(12, 0.4, 0.9)), NOTHING, "pass", "better"),
+        (HeldOutResult(Runs(22, 0, 0), Losses(12, 0.9, 0.9)), NOTHING, "reject", "no gain"),
+        (HeldOutResult(Runs(22, 0, 0), Losses(3, 0.4, 0.9)), NOTHING, "pass", "too few"),
+        (HeldOutResult(Runs(22, 0, 1), Losses(12, 0.4, 0.9)), NOTHING, "reject", "no gain"),
         # Where both were measured, both must hold.
         (HeldOutResult(Runs(22, 14, 1), Losses(12, 0.9, 0.8)), NOTHING, "reject", "no gain"),
         (HeldOutResult(Runs(22, 14, 1), Losses(9, 0.9, 0.8)), NOTHING, "pass", "better"),
