@@ -116,8 +116,7 @@ def judge(
         *bench.score([held for held in others if not held.is_repeatable]),
         *bench.read(screens),
     ]
-    if not any(row["by"] == "runs" and row["outcome"] == "failed" and any(row["succeeded"].values()) for row in rows):
-        rows += bench.score([held for held in others if held.is_planned and held.outcome == "failed" and held.examples])
+    rows += bench.score(unheard(others, rows))
     in_force = process_new_events(ledger).policy  # the present bars: the runs may have taken hours
     return _record(ledger, id, judge_rows(rows, in_force, role), rows, up_to)
 
@@ -189,6 +188,13 @@ def choose(held_out: Sequence[HeldOut], limit: int) -> Iterator[HeldOut]:
         if counts.get(kind, 0) < limit and (held.is_repeatable or held.examples):
             counts[kind] = counts.get(kind, 0) + 1
             yield held
+
+
+def unheard(chosen: Sequence[HeldOut], rows: Sequence[Row]) -> list[HeldOut]:
+    """The failures of runs with plans whose right answers are to be scored as well, because neither arm succeeded on any."""
+    if any(row["by"] == "runs" and row["outcome"] == "failed" and any(row["succeeded"].values()) for row in rows):
+        return []
+    return [held for held in chosen if held.is_planned and held.outcome == "failed" and held.examples]
 
 
 class _Bench:
