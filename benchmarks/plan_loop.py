@@ -1,7 +1,7 @@
 """The loop on long tasks: ratings fall, and action, decomposition and recovery each learn, by gate and canary.
 
-    python benchmarks/plan_loop.py --folder plan-loop                                             # the embedded model on boards
-    python benchmarks/plan_loop.py --folder plan-loop --environment long --base smollm2 --parts 3  # a language model in a shell
+    python benchmarks/plan_loop.py --folder plan-loop    # the embedded model on boards
+    python benchmarks/plan_loop.py --folder plan-loop --environment long --base smollm2 --parts 3
 
 One log, one worker, runs that plan. The reviewer rates each run, and corrects a failed one by the environment's demonstration.
 After each round of runs the worker does what is due. It ends when every role has an adapter in traffic, or after
@@ -17,8 +17,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from plans import FAMILIES, ROLES, Board
-
+from grokputer.benchmarks.plans import FAMILIES, ROLES, Board
 from grokputer.domain.aggregates.base import derive_id
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.events import CycleClosed, RatingThresholdBreached, TaskFailed, TaskSucceeded
@@ -37,12 +36,18 @@ from grokputer.runners.wiring.services import Services
 
 ACTOR = "benchmark"
 SETTINGS = (
-    *(("run.plan", "always"), ("run.max_resamples", 0), ("run.max_steps", 9), ("run.max_tokens", 160)),
-    *(("run.max_plans", 1), ("rating.rule", "threshold"), ("rating.cooldown", 20), ("training.retries", 0)),
-    *(("canary.rule", "relative"), ("canary.weight_percent", 50), ("canary.min_runs", 10), ("canary.bake_s", 0)),
-    *(("canary.interval_s", 0), ("gate.runs", 12)),
+    *(("run.plan", "always"), ("run.max_plans", 1), ("run.max_resamples", 0), ("run.max_steps", 8)),
+    *(("run.max_tokens", 24), ("decomposition.run.max_tokens", 160), ("training.retries", 0)),
+    *(("training.accumulation", 1), ("training.epochs", 3), ("decomposition.training.epochs", 12)),
+    *(
+        ("rating.rule", "threshold"),
+        ("rating.cooldown", 20),
+        ("canary.rule", "relative"),
+        ("canary.weight_percent", 50),
+    ),
+    *(("canary.min_runs", 10), ("canary.bake_s", 0), ("canary.interval_s", 0), ("gate.runs", 12)),
 )
-"""Few runs decide, since all traffic is made here. A demonstration takes an act for each part, and its plan about 20 tokens."""
+"""Few runs decide, since all traffic is made here. A correction has one plan and several acts, so plans take more passes."""
 
 Loop = tuple[Services, Worker]
 
@@ -80,15 +85,17 @@ def offer_board(folder: Path) -> None:
     package = folder / "plug-in" / "board-1.dist-info"
     package.mkdir(parents=True, exist_ok=True)
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: board\nVersion: 1\n")
-    (package / "entry_points.txt").write_text("[grokputer.environments]\nboard = plans:Board\n")
+    (package / "entry_points.txt").write_text("[grokputer.environments]\nboard = grokputer.benchmarks.plans:Board\n")
     sys.path.insert(0, str(package.parent))
 
 
 def play_round(loop: Loop, arguments: argparse.Namespace, number: int, count: int) -> None:
     """Play, rate and correct so many runs, and let the worker do what is due."""
     services, worker = loop
-    runs = [review(services.ledger, run, Board() if arguments.environment == "board" else services.environment("long"))
-            for run in list(played(services, arguments, number, count))]
+    runs = [
+        review(services.ledger, run, Board() if arguments.environment == "board" else services.environment("long"))
+        for run in list(played(services, arguments, number, count))
+    ]
     services.state = process_new_events(services.ledger, services.state)
     done = sum(isinstance(run.ended, TaskSucceeded) for run in runs)
     rated = [run.ratings[-1].fault for run in runs if isinstance(run.ended, TaskFailed)]

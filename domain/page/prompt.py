@@ -75,9 +75,6 @@ OWN_INSTRUCTIONS = (
 )
 """The program's own instructions, which are the same in every run."""
 
-FINISH = "finish with DONE, because all goals are reached"
-"""The goal after the last one."""
-
 ENDINGS = ("do: ", "plan: ", "reached: ")
 """The last lines of prompts with a page: they ask for an action, a plan or a check."""
 

@@ -235,9 +235,7 @@ def record_script(
     return record_steps(ledger, run, lessons, "reviewer", run.started.is_verified, actor)
 
 
-def _way_out(
-    ledger: Ledger, run: TaskRun, environment: Environment, script: Script, stuck: int
-) -> list[CorrectedStep]:
+def _way_out(ledger: Ledger, run: TaskRun, environment: Environment, script: Script, stuck: int) -> list[CorrectedStep]:
     """The script's next step after the run's own ones before step ``stuck``.
 
     Where the run's plan was not the script's, the script cannot go on from there. Then it is the step that follows the act

@@ -9,7 +9,7 @@ import pytest
 from grokputer.domain.page.messages import Message, Page
 from grokputer.domain.page.observation import read_observation
 from grokputer.domain.page.plan import LONGEST_GOAL, MOST_GOALS, Goal, holds, parse_plan, plan_of_one, write_plan
-from grokputer.domain.page.prompt import FINISH, ask_for_check, ask_for_plan, observe
+from grokputer.domain.page.prompt import ask_for_check, ask_for_plan, observe
 
 PAGE = Page(
     "do a, then b", ("file:report.txt.bak[1]", "window:letter.txt - Editor[2]", "entry=Bob:Name[3]", "file*:go.sh[4]")
@@ -91,7 +91,3 @@ def test_the_observation_of_every_kind_of_step_is_its_page() -> None:
     for asked in (observe(PAGE, [], now=goal), ask_for_plan(PAGE, [Goal(goal)]), ask_for_check(PAGE, [], goal)):
         seen = read_observation(asked)
         assert seen.is_page and seen.lines == PAGE.lines
-
-
-def test_the_last_goal_names_the_word_that_ends_the_task() -> None:
-    assert "DONE" in FINISH

@@ -79,7 +79,9 @@ def test_a_judgement_follows_from_the_counts(
 
 def test_right_answers_of_failed_runs_with_plans_are_scored_where_neither_arm_succeeds_on_any() -> None:
     lesson = Example(({"role": "user", "content": "plan: "},), "do a", "reviewer", "decomposition", "r", 0)
-    planned = HeldOut("r", "long", "two-parts", 1, "failed", (lesson,), "long/two-parts#1", is_repeatable=True, is_planned=True)
+    planned = HeldOut(
+        "r", "long", "two-parts", 1, "failed", (lesson,), "long/two-parts#1", is_repeatable=True, is_planned=True
+    )
     others = [replace(planned, is_planned=False), replace(planned, examples=()), replace(planned, outcome="worked")]
     row: PlayedRow = {
         "outcome": "failed", "by": "runs", "instance": planned.instance, "is_fresh": False, "adapter": "a", "parent": "b",
