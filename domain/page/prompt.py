@@ -57,11 +57,12 @@ _INSTRUCTIONS = {
 }
 
 PLAN_INSTRUCTIONS = (
-    "You plan a task for somebody who carries it out step by step. You are shown the task, and the page as one numbered line "
-    "per element. Answer with the goals that lead to it, at most eight, in their order, one a line and nothing else. Each goal "
-    "says all that is needed for it, because it is carried out without the rest of the task. After a goal write => and what will be seen once it is reached: a part of a page line without its number, as in save it as "
-    "letter.txt => window:letter.txt; or no and what will be gone, as in delete notes.txt => no file:notes.txt. Leave => out "
-    "where the page will not show it."
+    "You plan a task for somebody who carries it out step by step. You are shown the task, and the page as one numbered "
+    "line per element. Answer with the goals that lead to it, at most eight, in their order, one a line and nothing else. "
+    "Each goal says all that is needed for it, because it is carried out without the rest of the task. After a goal write "
+    "=> and what will be seen once it is reached: a part of a page line without its number, as in save it as letter.txt => "
+    "window:letter.txt; or no and what will be gone, as in delete notes.txt => no file:notes.txt. Leave => out where the "
+    "page will not show it."
 )
 
 CHECK_INSTRUCTIONS = (
@@ -88,9 +89,10 @@ def observe(page: Page, history: Sequence[str], before: Sequence[Message] = (), 
     """The messages that ask for the next action; ``before`` are the role's instructions and the turns so far.
 
     The task stands before the page, as context for every line, and again at the end, next to the answer. Where the run has a
-    plan, the goal ``now`` stands in its place, and ``history`` has the actions for this goal: so a part of a long task is asked
-    for word by word as a short task is, and what was learnt from one serves the other. Instructions stand before the program's own in one system message, because many templates
-    take only one. The embedded model's chat template omits the system message.
+    plan, the goal ``now`` stands in its place, and ``history`` has the actions for this goal: so a part of a long task is
+    asked for word by word as a short task is, and what was learnt from one serves the other. Instructions stand before the
+    program's own in one system message, because many templates take only one. The embedded model's chat template omits the
+    system message.
 
     The marks of the page's inputs stand after the words of the task. Nothing else of a page is a mark (``media.py``).
     """

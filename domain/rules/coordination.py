@@ -2,9 +2,10 @@
 
 A run that plans makes a plan first. Each act serves the goal that is next. The page decides whether that goal is reached,
 where the plan says what will be seen. Elsewhere a check is asked when the actor says ``DONE`` for the goal, and anywhere when
-it repeats an act that was carried out and changes nothing. After a failed check the recovering role acts, and after ``FAILED_CHECKS`` within one goal a new plan is made from the present page. When all
-goals are reached, the actor is asked for the task itself, as without a plan: to do what the plan left out, or to finish. A plan that cannot be read changes nothing: a run without another plan goes on
-without one.
+it repeats an act that was carried out and changes nothing. After a failed check the recovering role acts, and after
+``FAILED_CHECKS`` within one goal a new plan is made from the present page. When all goals are reached, the actor is asked for
+the task itself, as without a plan: to do what the plan left out, or to finish. A plan that cannot be read changes nothing: a
+run without another plan goes on without one.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ class Coordinator:
     def act(self, page: Page, *, is_repeated: bool) -> Finding | None:
         """An act led to the page; ``is_repeated`` says that it was done before, and the page did not change.
 
-        Whoever repeats what was carried out has nothing else to do for the goal. Its condition may be wrong, so a check decides.
+        Whoever repeats what was carried out knows nothing else to do for the goal. Its condition may be wrong: a check decides.
         """
         self.recovers = False
         if self.current is not None and self.current.holds_on(page):
