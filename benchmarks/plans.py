@@ -1,11 +1,12 @@
 """What learning plans is worth: success on long tasks with plans and without, after the same corrections of the same tasks.
 
-    python benchmarks/plans.py                                                        # the embedded model on boards
-    python benchmarks/plans.py --environment long --base smollm2 --rated 60 --parts 3  # a language model in a shell
+    python benchmarks/plans.py    # the embedded model on boards
+    python benchmarks/plans.py --environment long --base smollm2 --rated 16 --measured 16 --parts 3 --steps 5
 
 The base tries ``--rated`` long tasks, once in runs that plan and once in runs that do not. The reviewer rates each run and
-corrects it by the environment's demonstration: with plans it teaches three roles, without plans the acting role alone. One
-adapter a role is trained from these corrections. Both are then measured on the same new tasks.
+corrects it by the environment's demonstration. An adapter is trained from these corrections for role ``action``, and with
+plans one for ``decomposition`` too. Role ``recovery`` has that of ``action`` in both ways. Both are then measured on the same
+new tasks, the base on half as many. ``--show`` prints every step that is measured.
 
 A board has buttons and fields, in memory. The embedded model can press and fill in, so what it lacks on a long task is only
 to know what comes next.
@@ -14,9 +15,10 @@ to know what comes next.
 from __future__ import annotations
 
 import argparse
+import json
 import random
+import resource
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -46,8 +48,14 @@ FAMILIES = ("make-folder", "make-file", "delete-file", "back-up")
 """The parts: each takes one command, and the page shows what it changed."""
 
 ROLES = ("action", "decomposition", "recovery")
-SETTINGS = (("run.max_resamples", 0), ("run.max_steps", 8), ("run.max_tokens", 160), ("run.max_plans", 2))
-"""The same for both ways. A demonstration takes an act for each part, and its plan has about 20 tokens for each."""
+SETTINGS = (
+    *(("run.max_resamples", 0), ("run.max_plans", 1), ("run.max_tokens", 24), ("decomposition.run.max_tokens", 120)),
+    *(("training.accumulation", 1), ("training.epochs", 3)),
+)
+"""The same for both ways. An act has up to 16 tokens, a plan about 25 for each part. Few examples take many small steps."""
+
+PLANNER_EPOCHS = 16
+"""Passes over the plans: a correction has one plan, and an act for each part."""
 
 BELOW_STARS = 4
 FRESH = 10_000_000
@@ -193,10 +201,12 @@ def main() -> None:
     options.add_argument("--rated", type=int, default=40, help="corrected runs of each way")
     options.add_argument("--measured", type=int, default=40, help="measured runs of each way")
     options.add_argument("--parts", type=int, default=4, help="parts of each task")
+    options.add_argument("--steps", type=int, default=8, help="acts of a measured run, at most")
+    options.add_argument("--show", action="store_true", help="print every step that is measured")
     options.add_argument("--plans", nargs="+", default=["never", "always"], help="values of run.plan to measure")
     options.add_argument("--families", default=",".join(FAMILIES))
     arguments = options.parse_args()
-    print(f"{'':10} {'before':>8} {'after':>8} {'examples':>9} {'minutes':>8}", flush=True)
+    print(f"{'':10} {'before':>8} {'after':>8} {'examples':>9} {'CPU s':>8}", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         for mode in arguments.plans:
             folder = Path(scratch) / mode
@@ -207,28 +217,52 @@ def main() -> None:
 def _measure_way(folder: Path, mode: str, arguments: argparse.Namespace) -> None:
     """Correct, train and measure in one way, and print its line."""
     ledger, families = Ledger.create(folder / "events.db"), arguments.families.split(",")
-    for key, value in (*SETTINGS, ("run.plan", mode), ("model.base", arguments.base)):
-        change_setting(ledger, key, value, reason="the benchmark", actor="benchmark")
+    further = {"run.plan": mode, "model.base": arguments.base, "decomposition.training.epochs": PLANNER_EPOCHS}
+    _set(ledger, dict(SETTINGS) | further | {"run.max_steps": arguments.steps})
     with Services(ledger, process_new_events(ledger)) as services:
         place = Board() if arguments.environment == "board" else services.environment("long")
         before = _count(_runs(services, place, _tasks(arguments, FRESH, arguments.measured // 2, families), {}))
+        # A demonstration takes an act for each part. The base fails from the first, so more of its acts say nothing.
+        _set(ledger, {"run.max_steps": arguments.parts})
+        services.state = process_new_events(ledger, services.state)
         for run in list(_runs(services, place, _tasks(arguments, 0, arguments.rated, families), {})):
             review(ledger, run, place)
-        began, examples, own = time.perf_counter(), 0, dict[str, RoleModel]()
-        for role in ROLES if mode == "always" else ROLES[:1]:
+        began, examples, own = _cpu_seconds(), 0, dict[str, RoleModel]()
+        for role in ROLES[:2] if mode == "always" else ROLES[:1]:
             count, adapter = _train(services, folder / role, role)
             examples += count
-            if adapter is None:  # nothing to learn: every goal of the plans shows on the page
-                continue
             server = services.model.adapters
-            assert server is not None
+            assert server is not None and adapter is not None
             server.load(role, adapter)
             own[role] = RoleModel(Adapted(services.model, role), role)
-        minutes = (time.perf_counter() - began) / 60
+        own["recovery"], took = own["action"], _cpu_seconds() - began
+        _set(ledger, {"run.max_steps": arguments.steps})
+        services.state = process_new_events(ledger, services.state)
         runs = list(_runs(services, place, _tasks(arguments, FRESH, arguments.measured, families), own))
-        print(f"{mode:10} {before:>8} {_count(runs):>8} {examples:>9} {minutes:>8.1f}", flush=True)
+        print(f"{mode:10} {before:>8} {_count(runs):>8} {examples:>9} {took:>8.0f}", flush=True)
         faults = [run.ended.fault for run in runs if isinstance(run.ended, TaskFailed)]
         print(f"{'':10} failed by { ({role: faults.count(role) for role in dict.fromkeys(faults)}) }", flush=True)
+        for run in runs if arguments.show else []:
+            _show_steps(ledger, run)
+
+
+def _set(ledger: Ledger, settings: dict[str, Any]) -> None:
+    for key, value in settings.items():
+        change_setting(ledger, key, value, reason="the benchmark", actor="benchmark")
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of its trainings so far."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
+def _show_steps(ledger: Ledger, run: TaskRun) -> None:
+    """Print the run's steps: what was asked for, the answer, and what was found."""
+    assert run.started is not None and run.ended is not None
+    print(f"{run.ended.TOPIC} {run.started.task}#{run.started.seed}")
+    for step in run.steps:
+        asked = json.loads(ledger.get_content(step.prompt) or "[]")[-1]["content"].split("\n")[-2]
+        print(f"  {step.role} {step.kind}: {asked!r} -> {ledger.get_content(step.answer)!r} {step.found}")
 
 
 def _tasks(arguments: argparse.Namespace, first: int, count: int, families: Sequence[str]) -> list[Task]:

@@ -274,6 +274,7 @@ def _hold_out(runs: Sequence[PastRun], content: Content, below_stars: int, recip
             answers = corrected_examples(run, content, recipe) if is_failed else own_examples(run, content, "replay")
         started = run.started
         fields = (run.id, started.environment, started.task, started.seed, outcome, tuple(answers), run.instance)
-        held = HeldOut(*fields, started.role, is_repeatable=started.is_repeatable, inputs=started.inputs)
+        planned, inputs = run.is_planned, started.inputs
+        held = HeldOut(*fields, started.role, is_repeatable=started.is_repeatable, inputs=inputs, is_planned=planned)
         held_out.append((run.family, held))
     return in_turn(held_out)

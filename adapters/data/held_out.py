@@ -48,6 +48,8 @@ class HeldOut:
     """Whether its environment can repeat the task from any seed, and judge it."""
     inputs: tuple[str, ...] = ()
     """Content keys of the pictures and sounds that came with the task."""
+    is_planned: bool = False
+    """Whether the run made plans, so that its success takes several roles."""
 
 
 def is_held_out(instance: str, share: float) -> bool:

@@ -7,6 +7,7 @@ prompts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from .action import BROWSER_VERBS, COMMAND_VERBS, DESKTOP_VERBS, VERBS
 from .media import add_marks, without_marks
@@ -55,18 +56,13 @@ _INSTRUCTIONS = {
     DESKTOP_VERBS: DESKTOP_INSTRUCTIONS,
 }
 
-GOAL_INSTRUCTIONS = (
-    "The task is long. Work on the goal after 'now:' alone, and answer DONE when that goal is reached; "
-    "this does not end the task."
-)
-"""Follows the instructions where the run has a plan."""
-
 PLAN_INSTRUCTIONS = (
-    "You plan a task for somebody who carries it out step by step. You are shown the task, and the page as one numbered line "
-    "per element. Answer with the goals that lead to it, at most eight, in their order, one a line and nothing else. After a "
-    "goal write => and what will be seen once it is reached: a part of a page line without its number, as in save it as "
-    "letter.txt => window:letter.txt; or no and what will be gone, as in delete notes.txt => no file:notes.txt. Leave => out "
-    "where the page will not show it."
+    "You plan a task for somebody who carries it out step by step. You are shown the task, and the page as one numbered "
+    "line per element. Answer with the goals that lead to it, at most eight, in their order, one a line and nothing else. "
+    "Each goal says all that is needed for it, because it is carried out without the rest of the task. After a goal write "
+    "=> and what will be seen once it is reached: a part of a page line without its number, as in save it as letter.txt => "
+    "window:letter.txt; or no and what will be gone, as in delete notes.txt => no file:notes.txt. Leave => out where the "
+    "page will not show it."
 )
 
 CHECK_INSTRUCTIONS = (
@@ -76,14 +72,9 @@ CHECK_INSTRUCTIONS = (
 
 OWN_INSTRUCTIONS = (
     *_INSTRUCTIONS.values(),
-    *(f"{own} {GOAL_INSTRUCTIONS}" for own in _INSTRUCTIONS.values()),
-    *(PLAN_INSTRUCTIONS, CHECK_INSTRUCTIONS),
-    LINES_INSTRUCTIONS,
+    *(PLAN_INSTRUCTIONS, CHECK_INSTRUCTIONS, LINES_INSTRUCTIONS),
 )
 """The program's own instructions, which are the same in every run."""
-
-FINISH = "finish with DONE, because all goals are reached"
-"""The goal after the last one."""
 
 ENDINGS = ("do: ", "plan: ", "reached: ")
 """The last lines of prompts with a page: they ask for an action, a plan or a check."""
@@ -98,18 +89,18 @@ def observe(page: Page, history: Sequence[str], before: Sequence[Message] = (), 
     """The messages that ask for the next action; ``before`` are the role's instructions and the turns so far.
 
     The task stands before the page, as context for every line, and again at the end, next to the answer. Where the run has a
-    plan, the goal ``now`` stands there in its place, and ``history`` has the actions for this goal: so a part of a long task is
-    asked for as a short task is. Instructions stand before the program's own in one system message, because many templates
-    take only one. The embedded model's chat template omits the system message.
+    plan, the goal ``now`` stands in its place, and ``history`` has the actions for this goal: so a part of a long task is
+    asked for word by word as a short task is, and what was learnt from one serves the other. Instructions stand before the
+    program's own in one system message, because many templates take only one. The embedded model's chat template omits the
+    system message.
 
     The marks of the page's inputs stand after the words of the task. Nothing else of a page is a mark (``media.py``). A
     question has no page, but may have the lines that were read on its pictures.
     """
     if page.is_question:
         return [*before, {"role": "user", "content": "\n".join([_task(page), *map(without_marks, page.lines)])}]
-    asked = f"now: {now}" if now else f"task: {page.task}"
-    own = _INSTRUCTIONS[page.verbs]
-    return _ask(_lines(page, history), f"{asked}\ndo: ", f"{own} {GOAL_INSTRUCTIONS}" if now else own, before)
+    page = replace(page, task=now) if now else page
+    return _ask(_lines(page, history), f"task: {page.task}\ndo: ", _INSTRUCTIONS[page.verbs], before)
 
 
 def ask_for_plan(page: Page, reached: Sequence[Goal] = (), before: Sequence[Message] = ()) -> list[Message]:

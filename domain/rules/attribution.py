@@ -26,14 +26,18 @@ class Taken(Protocol):
     @property
     def role(self) -> str: ...
 
+    @property
+    def error(self) -> str: ...
+
 
 def role_at_fault(steps: Sequence[Taken], own_role: str, *, are_all_reached: bool = False) -> str | None:
     """The role at fault in a run that failed with these steps; None where that is unknown.
 
     - ``are_all_reached``: all goals of the plan were reached, and the task is still not done. The plan was wrong.
     - A plan that cannot be read, and no other: the run had to do without one. The planning role is at fault too.
-    - A goal that was not reached to the end: the role of its last act; where a reading for this goal was unlike the
-      program's own description of its window, the reading role.
+    - A goal that was not reached to the end: the role of its first act where that could not be carried out, because whoever
+      acts after it only tries to make up for it; else the role of its last act. Where a reading for this goal was unlike
+      the program's own description of its window, the reading role.
     - Without a plan: the reading role after such a reading, or else the only role that made a step.
     """
     plans = [number for number, step in enumerate(steps) if step.kind == StepKind.PLAN]
@@ -41,10 +45,12 @@ def role_at_fault(steps: Sequence[Taken], own_role: str, *, are_all_reached: boo
     if plans and (not readable or are_all_reached):
         return steps[plans[-1]].role
     since = steps[readable[-1] :] if readable else steps
-    last = next((step for step in reversed(since) if step.kind == StepKind.ACT), None)
-    if readable and last is not None and last.goal:
-        return READER if _is_misread(since, last.goal) else last.role or own_role
-    if readable and last is None:
+    acts = [step for step in since if step.kind == StepKind.ACT]
+    if readable and acts and (goal := acts[-1].goal):
+        first = next(act for act in acts if act.goal == goal)
+        was_impossible = first.error and first.found != Finding.NOT_REACHED
+        return READER if _is_misread(since, goal) else (first if was_impossible else acts[-1]).role or own_role
+    if readable and not acts:
         return steps[readable[-1]].role
     if not readable and _is_misread(steps):
         return READER

@@ -1,10 +1,11 @@
 """The coordination of one run: whether its next step plans, acts or checks, and which goal the step serves.
 
 A run that plans makes a plan first. Each act serves the goal that is next. The page decides whether that goal is reached,
-where the plan says what will be seen. Elsewhere a check is asked when the actor says ``DONE`` for the goal. After a failed
-check the recovering role acts, and after ``FAILED_CHECKS`` within one goal a new plan is made from the present page. When all
-goals are reached, the actor is asked to finish. A plan that cannot be read changes nothing: a run without another plan goes on
-without one.
+where the plan says what will be seen. Elsewhere a check is asked when the actor says ``DONE`` for the goal, and anywhere when
+it repeats an act that was carried out and changes nothing. After a failed check the recovering role acts, and after
+``FAILED_CHECKS`` within one goal a new plan is made from the present page. When all goals are reached, the actor is asked for
+the task itself, as without a plan: to do what the plan left out, or to finish. A plan that cannot be read changes nothing: a
+run without another plan goes on without one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from typing import Any
 
 from ..page.messages import Page
 from ..page.plan import Goal, parse_plan
-from ..page.prompt import FINISH
 from ..vocabulary import Finding, PlanMode, StepKind
 
 FAILED_CHECKS = 2
@@ -92,8 +92,8 @@ class Coordinator:
 
     @property
     def now(self) -> str:
-        """What the actor is asked to do now, in words; empty without a plan."""
-        return self.current.words if self.current is not None else FINISH if self._goals else ""
+        """What the actor is asked to do now, in words; empty where it is the task itself."""
+        return self.current.words if self.current is not None else ""
 
     def plan(self, answer: str, page: Page) -> Finding | None:
         """Take the answer over as the plan. Goals that the page shows as reached need no step."""
@@ -109,22 +109,32 @@ class Coordinator:
         """Whether an act with this verb says that the current goal is reached, and so is not carried out."""
         return verb == "DONE" and self.current is not None
 
-    def claim(self, page: Page) -> Finding | None:
-        """The actor says that the current goal is reached. None where a check decides."""
+    def claim(self, page: Page, *, is_repeated: bool = False) -> Finding | None:
+        """The actor says that the current goal is reached. None where a check decides.
+
+        It decides too where this is said again of a goal whose condition the page does not show: the condition may be wrong.
+        """
         assert self.current is not None
-        self.recovers = False
-        if self.current.condition and not self.current.holds_on(page):
+        self.recovers, is_shown = False, self.current.holds_on(page)
+        may_check = self._checks < self._bounds.max_checks
+        if self.current.condition and not is_shown and not (is_repeated and may_check):
             return self._fail(Finding.NOT_REACHED)
-        if self.current.condition or self._checks >= self._bounds.max_checks:
+        if is_shown or not may_check:
             return self._reach(page)
         self.kind = StepKind.CHECK
         return None
 
     def act(self, page: Page, *, is_repeated: bool) -> Finding | None:
-        """An act led to the page; ``is_repeated`` says that it was done before, and the page did not change."""
+        """An act led to the page; ``is_repeated`` says that it was done before, and the page did not change.
+
+        Whoever repeats what was carried out knows nothing else to do for the goal. Its condition may be wrong: a check decides.
+        """
         self.recovers = False
         if self.current is not None and self.current.holds_on(page):
             return self._reach(page)
+        if is_repeated and self.current is not None and not page.error and self._checks < self._bounds.max_checks:
+            self.kind = StepKind.CHECK
+            return Finding.REPEATED
         return self._fail(Finding.REPEATED) if is_repeated else None
 
     def look(self, page: Page) -> None:

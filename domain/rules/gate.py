@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..settings.settings import Policy
@@ -65,7 +65,9 @@ def judge_held_out(failed: HeldOutResult, worked: HeldOutResult, policy: Policy,
 
     Reasons: ``better``; ``no gain`` on the failures; ``lost`` too much of what worked; ``off`` where the gate is
     switched off. Where there are too few failures to judge, it passes: ``too few``, ``nothing held out``. Losses come
-    first: an adapter that breaks working tasks is refused, however much it gains.
+    first: an adapter that breaks working tasks is refused, however much it gains. Where neither arm succeeds on any failure
+    and the right answers were scored too, those alone are judged by: in a run of several roles, one role that learnt its
+    part cannot succeed before the others do.
     """
     margin, minimum = policy.gate(role).margin, policy.gate(role).minimum
     numbers = {"failed": failed.numbers(), "worked": worked.numbers(), "margin": margin, "minimum": minimum}
@@ -77,6 +79,9 @@ def judge_held_out(failed: HeldOutResult, worked: HeldOutResult, policy: Policy,
     lost = _lost(worked, margin, minimum)
     if lost:
         return judgement(Decision.REJECT, GateReason.LOST, f": {lost}")
+    if is_silent(failed):
+        failed = replace(failed, runs=Runs())
+        sentence += "; where neither succeeds, the right answers alone are judged by"
     counts = [counted.instances for counted in (failed.runs, failed.losses, failed.lines)]
     if not any(counts):
         return judgement(
@@ -101,6 +106,11 @@ def judge_held_out(failed: HeldOutResult, worked: HeldOutResult, policy: Policy,
             ": it must read more lines of the misread screens right than its parent",
         )
     return judgement(Decision.PASS, GateReason.BETTER, "")
+
+
+def is_silent(failed: HeldOutResult) -> bool:
+    """Whether the runs say nothing, because neither arm succeeded on any, while the losses on the right answers are known."""
+    return failed.runs.adapter == failed.runs.parent == 0 and min(failed.runs.instances, failed.losses.instances) > 0
 
 
 def _lost(worked: HeldOutResult, margin: float, minimum: int) -> str:

@@ -108,7 +108,9 @@ class Episode:
 
     @property
     def done_for_goal(self) -> Sequence[str]:
-        """The acts for the present goal; without a plan all acts."""
+        """The acts for the present goal; without one all acts that were carried out."""
+        if self.coordinator.are_all_reached:
+            return [act for act in self.history if act.strip() != "DONE"]
         return self.history[self._since :]
 
     def would_repeat(self, answer: str) -> bool:
@@ -183,7 +185,7 @@ class Episode:
         before, coordinator, is_known = self.page, self.coordinator, answer in self.done_for_goal
         self.history.append(answer)
         if coordinator.is_claim(answer.strip()):
-            found = coordinator.claim(before)
+            found = coordinator.claim(before, is_repeated=is_known)
             self.page = replace(before, error=UNSEEN if found == Finding.NOT_REACHED else "")
             return found
         after = self.environment.act(answer)

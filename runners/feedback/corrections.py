@@ -231,15 +231,42 @@ def _reading(script: Script) -> Script:
 def record_script(
     ledger: Ledger, run: TaskRun, environment: Environment, script: Script, shown: Sequence[Step], actor: str
 ) -> TaskRun:
-    """Record the script's steps; for the recovering role also the script's next step where the run first got stuck."""
+    """Record the script's steps; for the recovering role also the way out from where the run first got stuck."""
     lessons = lessons_of(shown)
     stuck = next((act.step for act in run.acts if run.role_of(act) != run.roles[0]), None)
     acts = [lesson for lesson in lessons if lesson.kind == StepKind.ACT]
     if stuck is not None and all(lesson.role == run.roles[0] for lesson in acts):
-        way_out = play_script(ledger, run, environment, script, stuck)
-        lessons += lessons_of(way_out[:1]) if way_out is not None else []
+        lessons += _way_out(ledger, run, environment, script, stuck)
     assert run.started is not None
     return record_steps(ledger, run, lessons, "reviewer", run.started.is_verified, actor)
+
+
+def _way_out(ledger: Ledger, run: TaskRun, environment: Environment, script: Script, stuck: int) -> list[CorrectedStep]:
+    """The script's next step after the run's own ones before step ``stuck``.
+
+    Where the run's plan was not the script's, the script cannot go on from there. Then it is the step that follows the act
+    before ``stuck``, where that is the first act by the script's own plan.
+    """
+    way_out = play_script(ledger, run, environment, script, stuck)
+    if way_out is not None:
+        return lessons_of(way_out[:1])
+    mistake = next((act for act in reversed(run.acts) if act.step < stuck), None)
+    wrong = None if mistake is None else ledger.get_content(mistake.answer)
+    assert run.started is not None
+    if wrong is None or recorded_bounds(run.started.policy) is None:
+        return []
+    follow = _follow(run, environment, script)
+
+    def act(episode: Episode, messages: Sequence[Message]) -> Completion:
+        is_first = episode.kind == StepKind.ACT and not episode.history
+        return Completion(wrong, None, None, 0) if is_first else follow(episode, messages)
+
+    try:
+        steps = try_again(ledger, run, environment, act)
+    except UnreadablePage:
+        return []
+    is_done = bool(steps) and is_success(steps[-1].page)
+    return [lesson for lesson in lessons_of(steps) if is_done and lesson.role == run.role_of(run.steps[stuck - 1])][:1]
 
 
 def correct_by_teacher(

@@ -2,7 +2,7 @@
 
 The actor and source of its ratings and corrections are ``reviewer``. Another implementation can replace it
 (``Reviewer``). The step that went wrong is the first one that differs from the script that corrects the run: up to
-there both had the same pages.
+there both had the same pages. Of a run with a plan it is the plan, where that asks for something else than the script's.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from ...domain.aggregates.run import TaskRun
 from ...domain.errors import GrokputerError, Hint, NotPossible, UnknownTask
 from ...domain.events import TaskAnswered, TaskFailed, TaskSucceeded
 from ...domain.page.action import parse_action
+from ...domain.page.plan import parse_plan
 from ...domain.ports import Attempt, Environment, Reviewer, Script
 from ...domain.rules.rating import check_stars
 from ...domain.rules.roles import GOOD_STARS
 from ...domain.vocabulary import StepKind
+from ..agent.episode import Step
 from ..agent.runner import acts_of
 from ..store.ledger import Ledger
 from .corrections import play_script, record_script
@@ -107,11 +109,19 @@ def _correct(ledger: Ledger, run: TaskRun, environment: Environment, reviewer: R
         return None
     record_script(ledger, run, environment, script, shown, REVIEWER)
     plans = [step.step for step in run.steps if step.kind == StepKind.PLAN]
-    if plans:  # another plan may be as good, and another order of actions too: the run itself says what it failed by
-        is_of_plan = isinstance(run.ended, TaskFailed) and run.ended.fault == run.role_of(run.steps[plans[-1] - 1])
-        return plans[-1] if is_of_plan else None
+    if plans:  # another order of actions may be as good: the run itself says what it failed by
+        plan = run.steps[plans[-1] - 1]
+        is_of_plan = isinstance(run.ended, TaskFailed) and run.ended.fault == run.role_of(plan)
+        return plan.step if is_of_plan or _has_other_goals(ledger.get_content(plan.answer), shown) else None
     different = first_difference([ledger.get_content(act.answer) for act in run.acts], [step.answer for step in shown])
     return None if different is None else run.acts[different - 1].step
+
+
+def _has_other_goals(plan: str | None, shown: Sequence[Step]) -> bool:
+    """Whether the plan asks for something that the script's own plan does not."""
+    [right, *_] = [step for step in shown if step.kind == StepKind.PLAN]
+    known = {goal.words for goal in parse_plan(right.answer) or ()}
+    return any(goal.words not in known for goal in parse_plan(plan or "") or ())
 
 
 def first_difference(taken: Sequence[str | None], right: Sequence[str]) -> int | None:

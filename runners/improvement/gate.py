@@ -2,7 +2,8 @@
 
 Both arms play instances of an environment, and new pages of the same tasks, on the same seed, greedily, as pinned runs.
 Run ids are derived from adapter, instance and arm: after a killed worker the gate continues, and every number comes
-from recorded runs. Where the environment does not judge, the right answers are scored.
+from recorded runs. Where the environment does not judge, the right answers are scored; those of failed runs with plans also
+where neither arm succeeds on any.
 """
 
 from __future__ import annotations
@@ -115,6 +116,7 @@ def judge(
         *bench.score([held for held in others if not held.is_repeatable]),
         *bench.read(screens),
     ]
+    rows += bench.score(unheard(others, rows))
     in_force = process_new_events(ledger).policy  # the present bars: the runs may have taken hours
     return _record(ledger, id, judge_rows(rows, in_force, role), rows, up_to)
 
@@ -195,6 +197,13 @@ def repeated_task(ledger: Ledger, held: HeldOut, session: str) -> Task | None:
     if len(inputs) < len(set(held.inputs)):
         return None
     return Task(held.environment, held.task, held.seed, held.role, session, inputs=inputs)
+
+
+def unheard(chosen: Sequence[HeldOut], rows: Sequence[Row]) -> list[HeldOut]:
+    """The failures of runs with plans whose right answers are to be scored as well, because neither arm succeeded on any."""
+    if any(row["by"] == "runs" and row["outcome"] == "failed" and any(row["succeeded"].values()) for row in rows):
+        return []
+    return [held for held in chosen if held.is_planned and held.outcome == "failed" and held.examples]
 
 
 class _Bench:

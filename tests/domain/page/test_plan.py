@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from grokputer.domain.page.messages import Message, Page
 from grokputer.domain.page.observation import read_observation
 from grokputer.domain.page.plan import LONGEST_GOAL, MOST_GOALS, Goal, holds, parse_plan, plan_of_one, write_plan
-from grokputer.domain.page.prompt import FINISH, ask_for_check, ask_for_plan, observe
+from grokputer.domain.page.prompt import ask_for_check, ask_for_plan, observe
 
 PAGE = Page(
     "do a, then b", ("file:report.txt.bak[1]", "window:letter.txt - Editor[2]", "entry=Bob:Name[3]", "file*:go.sh[4]")
@@ -63,9 +65,8 @@ def test_the_plan_of_one_goal_is_the_task_in_one_line() -> None:
 
 def test_an_act_for_a_goal_is_asked_for_as_a_short_task_is() -> None:
     [system, user] = observe(PAGE, ["CLICKx[1]"], now="do a")
-    assert user["content"].split("\n") == ["task: do a, then b", *PAGE.lines, "did: CLICKx[1]", "now: do a", "do: "]
-    assert "now:" in system["content"]
-    assert "now:" not in observe(PAGE, [])[0]["content"]
+    assert user["content"].split("\n") == ["task: do a", *PAGE.lines, "did: CLICKx[1]", "task: do a", "do: "]
+    assert [system, user] == observe(replace(PAGE, task="do a"), ["CLICKx[1]"])
 
 
 def test_a_plan_is_asked_for_with_the_goals_reached_so_far_and_a_check_with_its_goal() -> None:
@@ -90,7 +91,3 @@ def test_the_observation_of_every_kind_of_step_is_its_page() -> None:
     for asked in (observe(PAGE, [], now=goal), ask_for_plan(PAGE, [Goal(goal)]), ask_for_check(PAGE, [], goal)):
         seen = read_observation(asked)
         assert seen.is_page and seen.lines == PAGE.lines
-
-
-def test_the_last_goal_names_the_word_that_ends_the_task() -> None:
-    assert "DONE" in FINISH

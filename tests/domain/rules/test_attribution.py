@@ -13,6 +13,7 @@ class Taken:
     kind: str = "act"
     goal: int = 0
     found: str = ""
+    error: str = ""
 
 
 PLAN = Taken("decomposition", "plan")
@@ -45,6 +46,13 @@ def test_a_goal_that_was_not_reached_is_attributed_to_the_role_of_its_last_act()
         Taken("recovery", "check", 2, "not reached"),
     ]
     assert role_at_fault(stuck, "action") == "recovery"
+
+
+def test_a_goal_whose_first_act_could_not_be_carried_out_is_attributed_to_its_role() -> None:
+    acts = [Taken("action", goal=1, error="cannot read"), Taken("recovery", goal=1), Taken("recovery", goal=1)]
+    assert role_at_fault([PLAN, *acts], "action") == "action"
+    done = [Taken("action", goal=1, error="cannot read"), Taken("recovery", goal=1, found="reached")]
+    assert role_at_fault([PLAN, *done, Taken("action", goal=2), Taken("recovery", goal=2)], "action") == "recovery"
 
 
 def test_only_the_steps_after_the_newest_plan_count() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from grokputer.domain.page.messages import Page
-from grokputer.domain.page.prompt import FINISH
 from grokputer.domain.rules.coordination import Coordinator, PlanBounds, makes_plans, recorded_bounds
 from grokputer.domain.vocabulary import Finding, StepKind
 
@@ -49,11 +48,11 @@ def test_a_goal_that_a_reading_shows_is_reached_without_another_act() -> None:
     assert coordinator.goal == 2
 
 
-def test_when_all_goals_are_reached_the_actor_is_asked_to_finish() -> None:
+def test_when_all_goals_are_reached_the_actor_is_asked_for_the_task_itself() -> None:
     coordinator = planned("one => file:a")
     coordinator.act(page("file:a[1]"), is_repeated=False)
     assert coordinator.are_all_reached
-    assert (coordinator.goal, coordinator.now, coordinator.kind) == (0, FINISH, StepKind.ACT)
+    assert (coordinator.goal, coordinator.now, coordinator.kind) == (0, "", StepKind.ACT)
     assert not coordinator.is_claim("DONE")
 
 
@@ -90,6 +89,30 @@ def test_after_as_many_checks_as_a_run_may_make_the_actor_is_believed() -> None:
     assert coordinator.are_all_reached
 
 
+def test_an_act_that_is_repeated_in_vain_asks_for_a_check_whatever_the_plan_says_will_be_seen() -> None:
+    coordinator = planned("one => file:wrong", "two")
+    coordinator.act(page("file:a[1]"), is_repeated=False)
+    assert coordinator.act(page("file:a[1]"), is_repeated=True) == Finding.REPEATED
+    assert str(coordinator.kind) == "check" and not coordinator.recovers
+    assert coordinator.check("yes", page("file:a[1]")) == Finding.REACHED
+    assert coordinator.now == "two"
+
+
+def test_a_claim_that_the_page_does_not_show_is_checked_where_it_is_made_again() -> None:
+    coordinator = planned("one => file:wrong", "two")
+    assert coordinator.claim(page("file:a[1]")) == Finding.NOT_REACHED
+    assert coordinator.claim(page("file:a[1]"), is_repeated=True) is None
+    assert coordinator.check("yes", page("file:a[1]")) == Finding.REACHED
+    assert coordinator.now == "two"
+
+
+def test_a_repeated_act_that_could_not_be_carried_out_is_left_to_recovery_without_a_check() -> None:
+    coordinator = planned("one => file:a")
+    failed = Page("all", (), error="cannot read this action")
+    assert coordinator.act(failed, is_repeated=True) == Finding.REPEATED
+    assert coordinator.kind == StepKind.ACT and coordinator.recovers
+
+
 @pytest.mark.parametrize("fail", ["unseen", "denied", "repeated"])
 def test_recovery_acts_after_a_failed_check_and_two_of_them_make_a_new_plan(fail: str) -> None:
     coordinator = planned("zero => file:z", "one" if fail == "denied" else "one => file:a")
@@ -99,7 +122,11 @@ def test_recovery_acts_after_a_failed_check_and_two_of_them_make_a_new_plan(fail
         if fail == "denied":
             coordinator.claim(page())
             return coordinator.check("no, not yet", page())
-        return coordinator.claim(page()) if fail == "unseen" else coordinator.act(page(), is_repeated=True)
+        return (
+            coordinator.claim(page())
+            if fail == "unseen"
+            else coordinator.act(Page("all", (), error="no such file"), is_repeated=True)
+        )
 
     assert fail_once() == (Finding.REPEATED if fail == "repeated" else Finding.NOT_REACHED)
     assert coordinator.recovers and coordinator.kind == StepKind.ACT

@@ -66,9 +66,10 @@ def test_every_step_of_a_planned_run_says_its_kind_its_role_its_goal_and_what_wa
 def test_an_act_is_asked_for_with_its_goal_and_what_was_done_for_it(ledger: Ledger) -> None:
     asked = prompts(ledger, play(ledger, RIGHT))
     assert asked[0][-1] == "plan: "
-    assert asked[2][-2:] == ["now: feed the cat", "do: "] and not any("did:" in line for line in asked[2])
-    assert asked[3][-3:] == [f"did: {CAT}", "now: feed the cat", "do: "]
+    assert asked[2][-2:] == ["task: feed the cat", "do: "] and not any("did:" in line for line in asked[2])
+    assert asked[3][-3:] == [f"did: {CAT}", "task: feed the cat", "do: "]
     assert asked[4][-2:] == ["now: feed the cat", "reached: "]
+    assert asked[5][-4:] == [f"did: {TEA}", f"did: {CAT}", f"task: {Desk().reset('', 0).task}", "do: "]
 
 
 def test_without_plans_the_same_task_runs_as_any_other(ledger: Ledger) -> None:

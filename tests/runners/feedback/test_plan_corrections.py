@@ -13,6 +13,7 @@ from desks import CAT, PLAN, RADIO, RIGHT, TEA, Desk, Told
 from grokputer.adapters.data.dataset import TOPICS, build_dataset
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.errors import NotPossible, UnknownTask
+from grokputer.domain.events import TaskFailed
 from grokputer.domain.ports import PlannedScript
 from grokputer.domain.settings.recipe import Recipe
 from grokputer.runners.agent.runner import Task, TaskRunner
@@ -75,7 +76,7 @@ def test_a_demonstration_teaches_the_plan_the_acts_for_its_goals_and_the_checks(
     assert [(row["role"], row["completion"]) for row in rows(ledger, run)] == [
         ("decomposition", PLAN), ("action", TEA), ("action", CAT), ("action", "DONE"), ("recovery", "yes"), ("action", "DONE"),
     ]  # fmt: skip
-    assert rows(ledger, run)[1]["messages"][-1]["content"].endswith("now: make the tea\ndo: ")
+    assert rows(ledger, run)[1]["messages"][-1]["content"].endswith("task: make the tea\ndo: ")
     assert run.corrections[-1].steps == 4  # those that act
 
 
@@ -85,6 +86,24 @@ def test_the_reviewer_blames_the_plan_and_each_role_learns_from_the_correction(l
     assert taught(ledger, "decomposition") == [("plan: ", PLAN, "reviewer")]
     assert taught(ledger, "recovery") == [("reached: ", "yes", "reviewer")]
     assert sorted(answer for _, answer, _ in taught(ledger, "action")) == sorted([TEA, CAT, "DONE", "DONE"])
+
+
+def test_a_plan_that_asks_for_something_else_than_the_script_s_is_at_fault(ledger: Ledger) -> None:
+    change(ledger, "run.max_plans", 1)
+    run = review(ledger, play(ledger, ["make the tea and feed the cat", *["junk"] * 12]), Desk())
+    assert isinstance(run.ended, TaskFailed) and run.ended.fault == "action"
+    assert (run.ratings[-1].fault, run.ratings[-1].step) == ("decomposition", 1)
+    run = review(ledger, play(ledger, [PLAN, *["junk"] * 12]), Desk())
+    assert (run.ratings[-1].fault, run.ratings[-1].step) == ("action", None)
+
+
+def test_recovery_learns_the_way_out_of_a_run_whose_plan_was_wrong(ledger: Ledger) -> None:
+    change(ledger, "run.max_plans", 1)
+    run = review(ledger, play(ledger, ["make the tea and feed the cat", "CLICKlamp", *["junk"] * 11]), Desk())
+    [lesson] = [row for row in rows(ledger, run) if row["role"] == "recovery" and row.get("kind") != "check"]
+    assert lesson["completion"] == TEA
+    asked = lesson["messages"][-1]["content"].split("\n")
+    assert asked[-4:] == ["did: CLICKlamp", "error: cannot do CLICKlamp", "task: make the tea", "do: "]
 
 
 def test_a_run_whose_environment_shows_no_plan_is_corrected_with_the_task_as_its_one_goal(ledger: Ledger) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ import pytest
 from improving import PASSED, complete, count, judge, prove, threshold_ledger
 from improving import breach as breach_of
 
+from grokputer.adapters.data.examples import Example
+from grokputer.adapters.data.held_out import HeldOut
 from grokputer.domain.aggregates.settings import SETTINGS_ID, Settings
 from grokputer.domain.rules.gate import HeldOutResult, Losses, Runs, judge_held_out
 from grokputer.domain.settings.settings import Policy
+from grokputer.runners.improvement.gate import PlayedRow, unheard
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.states import load_state
 
@@ -56,6 +60,11 @@ NOTHING = HeldOutResult()
         (losses(12, 0.4, 0.9), losses(30, 0.304, 0.2), "pass", "better"),
         (losses(12, 0.4, 0.9), losses(30, 0.306, 0.2), "reject", "lost"),
         (losses(9, 1.4, 0.9), NOTHING, "pass", "too few"),
+        # Where neither arm succeeds on any failure, the right answers decide, if they were scored.
+        (HeldOutResult(Runs(22, 0, 0), Losses(12, 0.4, 0.9)), NOTHING, "pass", "better"),
+        (HeldOutResult(Runs(22, 0, 0), Losses(12, 0.9, 0.9)), NOTHING, "reject", "no gain"),
+        (HeldOutResult(Runs(22, 0, 0), Losses(3, 0.4, 0.9)), NOTHING, "pass", "too few"),
+        (HeldOutResult(Runs(22, 0, 1), Losses(12, 0.4, 0.9)), NOTHING, "reject", "no gain"),
         # Where both were measured, both must hold.
         (HeldOutResult(Runs(22, 14, 1), Losses(12, 0.9, 0.8)), NOTHING, "reject", "no gain"),
         (HeldOutResult(Runs(22, 14, 1), Losses(9, 0.9, 0.8)), NOTHING, "pass", "better"),
@@ -66,6 +75,21 @@ def test_a_judgement_follows_from_the_counts(
 ) -> None:
     judgement = judge_held_out(failed, worked, Policy(), "action")
     assert (judgement.verdict, judgement.reason) == (verdict, reason)
+
+
+def test_right_answers_of_failed_runs_with_plans_are_scored_where_neither_arm_succeeds_on_any() -> None:
+    lesson = Example(({"role": "user", "content": "plan: "},), "do a", "reviewer", "decomposition", "r", 0)
+    planned = HeldOut(
+        "r", "long", "two-parts", 1, "failed", (lesson,), "long/two-parts#1", is_repeatable=True, is_planned=True
+    )
+    others = [replace(planned, is_planned=False), replace(planned, examples=()), replace(planned, outcome="worked")]
+    row: PlayedRow = {
+        "outcome": "failed", "by": "runs", "instance": planned.instance, "is_fresh": False, "adapter": "a", "parent": "b",
+        "succeeded": {"adapter": False, "parent": False},
+    }  # fmt: skip
+    assert unheard([planned, *others], [row]) == [planned]
+    assert unheard([planned], [row, {**row, "outcome": "worked", "succeeded": {"adapter": True}}]) == [planned]
+    assert unheard([planned], [row, {**row, "succeeded": {"adapter": True, "parent": False}}]) == []
 
 
 def test_the_sentence_carries_the_numbers() -> None:
