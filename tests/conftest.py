@@ -21,6 +21,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test asks the real Hub
 
 from command_line import log, written  # noqa: F401
+from stores import place  # noqa: F401
 from tiny_base import tiny_base, trained  # noqa: F401
 from tiny_vision import vision_base  # noqa: F401
 

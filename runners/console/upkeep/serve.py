@@ -41,6 +41,7 @@ def serve(
     """
     import asyncio
 
+    from ...store.place import read_place
     from ...wiring.extras import require
 
     require("serve")
@@ -50,7 +51,7 @@ def serve(
     place, parts = Place(host, port, tuple(allow_host or ())), Parts(api, pages, worker)
     _make_first_key(db)
     try:
-        asyncio.run(run(db, place, parts, say=print_line))
+        asyncio.run(run(read_place(db), place, parts, say=print_line))
     except OSError as error:
         # asyncio repeats the address in its words; the system's own are shorter, but it has none for an unknown name.
         code = error.errno or 0
