@@ -27,8 +27,8 @@ Row = tuple[int, str, int, str, bytes]
 VALUES_TOGETHER = 900
 """Values of one statement at most; chosen: SQLite before version 3.32 takes 999."""
 
-PAGE = 1_000
-"""Rows that ``pages`` reads at a time; chosen: some 500 KB."""
+PAGE = 200
+"""Rows that ``pages`` reads at a time; measured with ``log.BATCH``: objects that live longer cost more memory management."""
 
 
 class Unwritable(LogError):

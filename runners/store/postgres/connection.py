@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Iterable, Sequence
+import select
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -78,6 +79,14 @@ class Target:
         self.path = Path(home) / re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.") / "events.log"
 
     def connect(self, *, writes: bool, waits: bool = False, is_safe: bool = True) -> PostgresRows:
+        """A connection, outside any transaction; see ``_connect``. One that only reads is opened again when it is lost."""
+
+        def open_again() -> psycopg.Connection[Any]:
+            return self._connect(writes=writes, waits=waits, is_safe=is_safe)
+
+        return PostgresRows(open_again(), None if writes else open_again)
+
+    def _connect(self, *, writes: bool, waits: bool, is_safe: bool) -> psycopg.Connection[Any]:
         """A connection, outside any transaction.
 
         One that ``waits`` has no time limit for locks. With ``is_safe`` off, its commits do not wait for the disk. Raises
@@ -100,7 +109,7 @@ class Target:
         except BaseException:
             connection.close()
             raise
-        return PostgresRows(connection)
+        return connection
 
     def explain(self, error: BaseException) -> LogError:
         """The error as one line with the next step, without the password."""
@@ -141,8 +150,12 @@ class _Connection(psycopg.Connection[Any]):
 class PostgresRows:
     """A connection with the verbs of ``Rows``."""
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+    def __init__(
+        self, connection: psycopg.Connection[Any], open_again: Callable[[], psycopg.Connection[Any]] | None = None
+    ) -> None:
         self.connection = connection
+        self._open_again = open_again
+        """Replaces the connection where it was lost between two statements; None where that could hide a loss."""
 
     @property
     def in_transaction(self) -> bool:
@@ -154,9 +167,26 @@ class PostgresRows:
         """Whether the connection is closed or broken."""
         return self.connection.closed
 
+    def is_there(self) -> bool:
+        """Whether the server has not closed the idle connection, as far as this machine knows."""
+        if not self.is_lost:
+            idle = select.poll()
+            idle.register(self.connection.fileno(), select.POLLIN)
+            with suppress(psycopg.Error):
+                while not self.is_lost and idle.poll(0):
+                    self.connection.pgconn.consume_input()  # a last message comes before the end
+        return not self.is_lost
+
     def execute(self, statement: str, values: Sequence[Any] = (), /) -> Answer:
         """Run the statement with the values in place of its ``?``."""
-        return self.connection.execute(_translate(statement), tuple(values), binary=True)
+        translated, was_in_transaction = _translate(statement), self.in_transaction
+        try:
+            return self.connection.execute(translated, tuple(values), binary=True)
+        except psycopg.OperationalError:
+            if self._open_again is None or was_in_transaction or not self.is_lost:
+                raise
+            self.connection = self._open_again()
+            return self.connection.execute(translated, tuple(values), binary=True)
 
     def executemany(self, statement: str, rows: Iterable[Sequence[Any]], /) -> None:
         """Run the statement once for each of the rows."""

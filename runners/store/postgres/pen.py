@@ -10,12 +10,18 @@ from __future__ import annotations
 import threading
 import time
 
+import psycopg
+
 from ....domain.errors import LogError
 from ..port import Rows
 from .connection import PostgresRows, Target
 
 TOLD_S = 0.05
 """Seconds between two notifications of one process; chosen: PostgreSQL commits notifying transactions one by one."""
+
+
+class InDoubt(LogError):
+    """The server was lost between a commit and its barrier: the events may be stored or not."""
 
 
 class Fence:
@@ -49,20 +55,23 @@ class PostgresPen:
         self._turn: PostgresRows | None = None
         """The connection that keeps the turn over several transactions."""
         self._keeps = False
-        self._committed = self._safe = 0
-        """Numbers of the last commit, and of the last one that is safe on the disk."""
+        self._committed = self._safe = self._doubtful = 0
+        """Numbers of the last commit, of the last one that is safe on the disk, and of the last one that is in doubt if it
+        is not safe."""
         self._mutex = threading.Lock()
         self._barrier: PostgresRows | None = None
         self._told = 0.0
 
     @property
     def rows(self) -> Rows:
-        """The connection, opened at the first use and after it was lost."""
-        return self._open()
+        """The connection, opened at the first use, and again where it was lost since the last commit."""
+        rows = self._open()
+        return rows if rows.is_there() else self._open()
 
     def _open(self) -> PostgresRows:
         if self._rows is None or self._rows.is_lost:
             self._rows = self._target.connect(writes=True, is_safe=False)
+            self._lose_barrier()
         return self._rows
 
     def acquire(self, *, keeps: bool = False) -> None:
@@ -82,7 +91,12 @@ class PostgresPen:
 
     def begin(self, size: int | None) -> bool:
         """Begin a transaction; whether the log still has this size."""
-        return begin_writing(self._open(), self._target, self._turn_key, self._fence, is_alone=self._keeps) == size
+        rows = self._open()
+        with self._mutex:
+            if self._barrier is None:
+                # Before the commit: a server that dies in between takes this connection with it, and so shows that it died.
+                self._barrier = self._target.connect(writes=True)
+        return begin_writing(rows, self._target, self._turn_key, self._fence, is_alone=self._keeps) == size
 
     def commit(self) -> int:
         """End the transaction, without waiting for the disk; return the number of the commit."""
@@ -96,20 +110,43 @@ class PostgresPen:
         return self._committed
 
     def settle(self, number: int) -> None:
-        """Wait until the commit and all before it are safe on the disk; one wait serves all threads that are behind."""
+        """Wait until the commit and all before it are safe on the disk; one wait serves all threads that are behind.
+
+        Raises ``InDoubt``.
+        """
         with self._mutex:
             if self._safe >= number:
                 return
-            last = self._committed
-            if self._barrier is None or self._barrier.is_lost:
-                self._barrier = self._target.connect(writes=True)
-            self._barrier.execute("SELECT pg_logical_emit_message(true, 'grokputer', '')")
-            self._safe = last
+            if number > self._doubtful and self._barrier is not None:
+                last = self._committed
+                try:
+                    self._barrier.execute("SELECT pg_logical_emit_message(true, 'grokputer', '')")
+                    self._safe = last
+                    return
+                except psycopg.Error:
+                    self._drop_barrier()
+        raise InDoubt(
+            f"{self._target.label} was lost before what was written was safe, so it may be stored or not; look before you "
+            "repeat it"
+        )
+
+    def _lose_barrier(self) -> None:
+        """A connection was lost: no barrier may vouch for what was committed before."""
+        with self._mutex:
+            if self._barrier is not None:
+                self._drop_barrier()
+
+    def _drop_barrier(self) -> None:
+        self._doubtful = self._committed
+        if self._barrier is not None:
+            self._barrier.close()
+        self._barrier = None
 
     def close(self) -> None:
         """Close the connections; the next use opens others."""
-        for rows in (self._rows, self._turn, self._barrier):
+        self._lose_barrier()
+        for rows in (self._rows, self._turn):
             if rows is not None:
                 rows.close()
-        self._rows = self._turn = self._barrier = None
+        self._rows = self._turn = None
         self._keeps = False

@@ -129,7 +129,7 @@ class PostgresStore:
         """This thread's connection for views, in a transaction that ends with the block."""
         with self.explained():
             rows: PostgresRows | None = self._threads.__dict__.get("views")
-            if rows is None or rows.is_lost:
+            if rows is None or not rows.is_there():
                 rows = self._threads.views = self._target.connect(writes=True, is_safe=False)
             try:
                 begin_writing(rows, self._target, self._turn, self._fence, is_alone=is_alone)
