@@ -2,13 +2,16 @@
 
     python benchmarks/gateway.py requests --rounds 3
     python benchmarks/gateway.py streams --requests 320
+    python benchmarks/gateway.py requests --pause-ms 100 --clients 16       # people, who read an answer before they ask
     python benchmarks/gateway.py requests --litellm litellm/bin/litellm      # LiteLLM beside it, from its own environment
     python benchmarks/gateway.py memory --requests 200000
 
 The mock endpoint, each gateway and the clients are processes of their own. CPU seconds are those of the gateway's process
 alone, its threads included; of several interleaved rounds the least is printed. Each request is recorded by three events and
 three texts, durable before its answer ends; LiteLLM records nothing. A stream has 68 frames, 5 ms apart. The overhead is the
-gateway's latency less that of the endpoint asked directly, in the same run, as a multiple of the disk's fdatasync.
+gateway's latency less that of the endpoint asked directly, in the same run, as a multiple of the disk's fdatasync. Clients
+that ask at once keep the gateway busy all the time, so their latency is that of a queue; with pauses, of random length around
+a mean, it is that of an answer.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import argparse
 import asyncio
 import json
 import os
+import random
 import re
 import statistics
 import subprocess
@@ -59,6 +63,7 @@ def main() -> None:
     options.add_argument("--requests", type=int, default=2000)
     options.add_argument("--clients", type=int, nargs="+", default=[1, 16, 32])
     options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--pause-ms", type=float, default=0.0, help="mean pause of a client before each request")
     options.add_argument("--folder", type=Path, help="where the log is made; default: a temporary folder")
     options.add_argument("--litellm", help="LiteLLM's program, in an environment of its own")
     arguments = options.parse_args()
@@ -86,7 +91,9 @@ def measure(all_of: list[Server], arguments: argparse.Namespace, folder: Path) -
                 count = arguments.requests if server.name != "LiteLLM" else max(clients, arguments.requests // 10)
                 asyncio.run(load(server, is_stream, clients, clients * 2))  # warm
                 before = cpu_s(server)
-                took.setdefault((server.name, clients), []).extend(asyncio.run(load(server, is_stream, clients, count)))
+                took.setdefault((server.name, clients), []).extend(
+                    asyncio.run(load(server, is_stream, clients, count, arguments.pause_ms / 1000))
+                )
                 cpu.setdefault((server.name, clients), []).append((cpu_s(server) - before) / count * 1e6)
         syncs += sync_ms(folder)
     sync = p99(syncs)
@@ -176,17 +183,20 @@ def prepare(folder: Path, endpoint: str) -> str:
     return key
 
 
-async def load(server: Server, is_stream: bool, clients: int, count: int) -> list[float]:
-    """The seconds of each of so many requests, from so many clients at once."""
+async def load(server: Server, is_stream: bool, clients: int, count: int, pause_s: float = 0.0) -> list[float]:
+    """The seconds of each of so many requests, from so many clients at once. Each client waits before each request, for a
+    time that is exponentially distributed around ``pause_s``."""
     body = json.dumps(
         {"model": "action", "stream": is_stream, "messages": [{"role": "user", "content": "Capital of France? " * 10}]}
     ).encode()
     headers = {"authorization": f"Bearer {server.key}", "content-type": "application/json"}
     took: list[float] = []
-    left = iter(range(count))
+    left, chance = iter(range(count)), random.Random(count)
 
     async def client(session: aiohttp.ClientSession) -> None:
         for _ in left:
+            if pause_s:
+                await asyncio.sleep(chance.expovariate(1 / pause_s))
             began = time.perf_counter()
             async with session.post(f"{server.url}/chat/completions", data=body, headers=headers) as response:
                 answer = await response.read()

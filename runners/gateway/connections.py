@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from .replies import Refused
 
@@ -79,17 +79,18 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, connections: Connections, reader: asyncio.Protocol) -> None:
         self._connections, self._reader = connections, reader
-        self._transport: asyncio.BaseTransport | None = None
+        self._transport: asyncio.WriteTransport | None = None
         self._is_cut = False
 
     def cut(self) -> None:
         """End the connection without a word."""
         self._is_cut = True
-        if isinstance(self._transport, asyncio.WriteTransport):
+        if self._transport is not None:
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        # A loop's own class of transport need not be asyncio's: uvloop's is not.
+        self._transport = cast(asyncio.WriteTransport, transport)
         self._reader.connection_made(transport)
         if self._is_cut:
             self.cut()

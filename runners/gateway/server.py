@@ -7,9 +7,10 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from aiohttp import web
 
@@ -61,6 +62,19 @@ class Parts:
             raise BadArgument(
                 "without the API and the pages there is nothing to serve; a worker alone is 'grokputer work'"
             )
+
+
+def run(main: Coroutine[object, object, None]) -> None:
+    """Run to the end in uvloop's event loop, or in Python's own where uvloop has no build, as on Windows.
+
+    uvloop takes about a tenth of a request's processor time; see benchmarks/README.md.
+    """
+    if find_spec("uvloop") is None:
+        asyncio.run(main)
+        return
+    import uvloop
+
+    uvloop.run(main)
 
 
 async def serve(log: LogPlace, place: Place, parts: Parts, *, say: Callable[[str], None]) -> None:

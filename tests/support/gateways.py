@@ -22,6 +22,7 @@ from in_thread import InThread
 from grokputer.domain.vocabulary import Scope
 from grokputer.runners.gateway.gateway import Gateway
 from grokputer.runners.gateway.server import listening
+from grokputer.runners.gateway.server import run as run_in_loop
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.use_cases.access_keys import create_key
 from grokputer.runners.use_cases.settings import change_setting
@@ -89,7 +90,7 @@ def serving(
 
     def work() -> None:
         try:
-            asyncio.run(run())
+            run_in_loop(run())
         except Exception as error:
             at["error"] = error
             ready.set()
