@@ -33,6 +33,7 @@ from ..runners.feedback.corrections import parse_calls
 from ..runners.sessions.program_runs import ProgramRun
 from ..runners.store.codec import Recorded
 from ..runners.store.ledger import Ledger
+from ..runners.store.place import read_place
 from ..runners.store.states import load_state
 from ..runners.use_cases import (
     corrections,
@@ -63,14 +64,14 @@ Positive = Annotated[int, Between(1)]
 
 @checked
 def open(path: str | Path, *, create: bool = False, actor: Text | None = None, clock: Clock | None = None) -> OpenLog:
-    """Open the log at the path; with ``create``, create it where it does not exist.
+    """Open the log at the path, or at the URL of a database; with ``create``, create it where it does not exist.
 
     ``actor`` is the name that decisions are recorded with; None for the user's name. Raises ``LogError``, and
     ``NotPossible`` for one of the program's own names.
     """
     if "\0" in str(path):
         raise BadArgument(f"open: path cannot be {str(path)!r}; no file has such a name")
-    location, name = Path(path), name_actor(actor)
+    location, name = read_place(str(path)), name_actor(actor)
     return OpenLog(Ledger.create(location, clock) if create else Ledger.open(location, clock), name)
 
 

@@ -41,7 +41,8 @@ from grokputer.runners.archive.integrity import prove, verify
 from grokputer.runners.archive.replay import replay
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.store.log import COLUMNS, Log
+from grokputer.runners.store.log import Log
+from grokputer.runners.store.port import COLUMNS
 from grokputer.runners.store.states import fold, load_state
 
 SECTION = 1000

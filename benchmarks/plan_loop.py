@@ -29,8 +29,8 @@ from grokputer.runners.explain.explanation import explain
 from grokputer.runners.feedback.reviewer import review
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.worker import Reporter, Worker
+from grokputer.runners.store.lease import lease
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.store.locks import lease
 from grokputer.runners.use_cases.settings import change_setting
 from grokputer.runners.wiring.services import Services
 

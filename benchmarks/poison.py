@@ -40,8 +40,8 @@ from grokputer.runners.environments.miniwob.environment import BASE_TASKS, UNSEE
 from grokputer.runners.feedback.reviewer import TaskReviewer
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.worker import Reporter, Worker
+from grokputer.runners.store.lease import lease
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.store.locks import lease
 from grokputer.runners.wiring.services import Services
 
 TOLD = (DatasetBuilt, HeldOutJudged, AdapterRejected, CanaryAssessed, CycleClosed)

@@ -22,6 +22,7 @@ from statistics import fmean
 
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.events import AdapterPromoted, AdapterRejected, AdapterRolledBack, HeldOutJudged, TaskStarted
+from grokputer.domain.page.messages import Message
 from grokputer.domain.page.reading import LineShare, compare_lines, read_words
 from grokputer.domain.page.words import lay_out
 from grokputer.domain.vocabulary import StepKind
@@ -55,7 +56,7 @@ FRESH = 10_000
 DECISIONS = (HeldOutJudged, AdapterRejected, AdapterPromoted, AdapterRolledBack)
 
 Say = Callable[[str], None]
-Reading = tuple[list[dict[str, str]], list[str], list[str]]
+Reading = tuple[list[Message], list[str], list[str]]
 """The prompt of a reading, the lines that were read, and those of the tree."""
 
 

@@ -136,8 +136,8 @@ LOOK_UP_BY_A_VARIABLE = {
     "runners/feedback/reviewer.py",
     "runners/improvement/repeated_decisions.py",
     "runners/sessions/comparing.py",
-    "runners/store/content.py",
-    "runners/store/words.py",
+    "runners/store/texts/content.py",
+    "runners/store/texts/words.py",
     "runners/wiring/plugins.py",
 }
 """Modules that read a field of an event or a value by a variable name, or load a plug-in. A part's method is never found so."""

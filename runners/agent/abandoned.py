@@ -1,25 +1,22 @@
 """Abandoned runs: runs whose process has ended. They are ended here, so that they can be rated.
 
-A run is recorded step by step, and its process may be killed between two steps. So each running run holds a lock on its
-own file beside the log, or on one that its process has for all of its runs. The system releases the lock when the process
-ends, for whatever reason.
+A run is recorded step by step, and its process may be killed between two steps. So each running run holds a lock of its
+own beside the log, or one that its process has for all of its runs. The lock is free when the process ends, for whatever
+reason.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from ...adapters.registry.lock import Held
 from ...domain.aggregates.base import ACTOR
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotPossible
 from ...domain.vocabulary import FailureReason
-from ..store.connection import mode_beside
 
 if TYPE_CHECKING:
     from ...domain.settings.settings import Policy
@@ -40,40 +37,17 @@ def playing(log: Log, run: UUID) -> Iterator[None]:
 
     Raises ``NotPossible`` where another process runs the same run, ``OSError`` where the lock cannot be created.
     """
-    path = _lock_of(log, run)
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode_beside(log.path))
-    try:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            stack.enter_context(log.database.hold(_lock_of(run), passing=True))
+        except Held:
             raise NotPossible(f"another process plays run {run.hex[:8]}; wait until it ends") from None
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-    finally:
-        os.close(file)
+        yield
 
 
 def is_played(log: Log, run: UUID) -> bool:
     """Whether a process is running the run. An unreadable lock counts as held, so that no live run is ever ended."""
-    path = _lock_of(log, run)
-    try:
-        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    else:
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
-        return False
-    finally:
-        os.close(file)
+    return log.database.is_held(_lock_of(run))
 
 
 def end_abandoned(ledger: Ledger, policy: Policy) -> list[TaskRun]:
@@ -114,5 +88,5 @@ def end_lost(ledger: Ledger, id: UUID, why: str, policy: Policy, actor: str) -> 
     return run if did_end else None
 
 
-def _lock_of(log: Log, run: UUID) -> Path:
-    return Path(f"{log.path.resolve()}.run-{run.hex}")
+def _lock_of(run: UUID) -> str:
+    return f"run-{run.hex}"

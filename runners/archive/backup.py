@@ -7,33 +7,28 @@ SHA256SUMS`` verifies it by hand. Nothing here ever overwrites a backup or delet
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
 
 from ...adapters.registry.files import sync
 from ...adapters.registry.local import SUMS, WeightStore
 from ...adapters.registry.lock import Held, hold
 from ...domain.errors import DamagedWeights, Hint, LogError, NotPossible
-from ..store.connection import connect, create_private, explain, mode_beside, uri
-from ..store.locks import lease, lock_of
+from ..store.lease import lease
+from ..store.ledger import Ledger
 from ..store.log import Log, adapters_folder
-from ..store.schema import upgrade_tables
+from ..store.place import DatabaseUrl, Place, open_store
+from ..store.sqlite import files
 from ..store.states import load_state
 from .integrity import verify
+from .jsonl import export_log, import_log
 from .replay import replay
 
 LOG = "events.db"
-LEFTOVERS = ("-wal", "-shm", "-journal")
-"""Suffixes of the files that SQLite keeps beside an open log, and that a killed process leaves there."""
-
-ALONE_S = 3.0
-"""Seconds to wait until no other process has the log open; chosen: a reading command ends sooner."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +60,13 @@ def back_up(log: Log, folder: Path, *, with_weights: bool = True) -> Backup:
         raise NotPossible(f"{folder} exists already; a backup never replaces another, give a new name")
     with _unfinished(folder) as aside:
         copy = aside / LOG
-        _copy(log.path, copy)
-        upgrade_tables(copy)
+        _copy(log, copy)
         try:
             events = prove(copy, mends=True)
         except LogError as error:
-            raise LogError(f"{log.path} is damaged, so it was not backed up; the fault of its copy: {error}") from error
+            raise LogError(
+                f"{log.label} is damaged, so it was not backed up; the fault of its copy: {error}"
+            ) from error
         source = WeightStore(adapters_folder(log.path) / "weights")
         stored, missing = _add_weights(copy, source, adapters_folder(copy)) if with_weights else (0, ())
         (aside / SUMS).write_text(_sums(aside), encoding="utf-8")
@@ -89,13 +85,8 @@ def prove(file: Path, *, mends: bool = False) -> int:
     rebuilt.
     """
     log = Log.open(file)
-    try:
-        with closing(sqlite3.connect(file)) as connection:
-            result = connection.execute("PRAGMA integrity_check").fetchone()[0]
-    except sqlite3.Error as error:
-        raise explain(file, error) from error
-    if result != "ok":
-        raise LogError(f"{file} is damaged ({' '.join(result.split())[:200]}); use another backup")
+    if damage := files.find_damage(file):
+        raise LogError(f"{file} is damaged ({damage}); use another backup")
     finding = verify(log)
     if (fault := finding.fault) is not None:
         raise LogError(f"{file}: {fault}; use another backup")
@@ -106,7 +97,7 @@ def prove(file: Path, *, mends: bool = False) -> int:
         views = replay(log)
     differing = [view for view, is_equal in views.equal.items() if not is_equal]
     log.close()
-    lock_of(file).unlink(missing_ok=True)  # no other process writes to a copy
+    files.remove_lock(file)
     if differing:
         raise LogError(
             f"{file}: the saved {', '.join(differing)} differ from what follows from its events; use another backup"
@@ -114,24 +105,26 @@ def prove(file: Path, *, mends: bool = False) -> int:
     return finding.head.size
 
 
-def restore(folder: Path, path: Path, *, force: bool = False, dry_run: bool = False) -> Restored:
+def restore(folder: Path, place: Place, *, force: bool = False, dry_run: bool = False) -> Restored:
     """Put the verified backup in the log's place; an existing log is kept under another name.
+
+    Into a database it is imported, so that one must not hold a log with events.
 
     Raises ``NotPossible`` while a worker or another process has the log open. Without ``force``, also where the log is
     unreadable or holds events that the backup lacks. Raises ``LogError`` and ``DamagedWeights`` where the backup is
     damaged.
     """
-    path = path.resolve()
+    if isinstance(place, DatabaseUrl):
+        return _restore_into(folder, place, dry_run=dry_run)
+    path = place.resolve()
     if not path.parent.is_dir():
         raise LogError(f"no folder {path.parent} for the restored log; make it", hint=Hint.NAME_OTHER_LOG)
     _check_sums(folder)
     incoming = path.with_name(f".{path.name}.restoring")
-    with lease(Log(path), waits=False):
-        _remove(incoming)
+    with lease(Log(open_store(path)), waits=False):
+        files.remove(incoming)
         try:
-            create_private(incoming)
-            shutil.copyfile(folder / LOG, incoming)
-            incoming.chmod(mode_beside(path if path.exists() else folder / LOG))
+            files.take_in(folder / LOG, incoming, path)
             events = prove(incoming)
             lost = _count_lost(path, incoming)
             if not dry_run and not force and lost != 0:
@@ -140,14 +133,34 @@ def restore(folder: Path, path: Path, *, force: bool = False, dry_run: bool = Fa
                 return Restored(Backup(events, 0, ()), lost, None)
             source = WeightStore(adapters_folder(folder / LOG) / "weights")
             stored, missing = _add_weights(incoming, source, adapters_folder(path))
-            with closing(sqlite3.connect(incoming)) as connection:
-                connection.execute("PRAGMA journal_mode = WAL")
-            sync(incoming)
-            with _alone(path, is_readable=lost is not None):
-                kept = _swap(path, incoming)
+            files.stand_up(incoming)
+            with files.alone(path, is_readable=lost is not None):
+                kept = files.swap(path, incoming)
         finally:
-            _remove(incoming)
+            files.remove(incoming)
     return Restored(Backup(events, stored, missing), lost, kept)
+
+
+def _restore_into(folder: Path, place: DatabaseUrl, *, dry_run: bool) -> Restored:
+    """Import the verified backup into the database, which must be without a log, or have one without events."""
+    _check_sums(folder)
+    with TemporaryDirectory() as temporary:
+        incoming = Path(temporary) / LOG
+        files.take_in(folder / LOG, incoming, incoming)
+        events = prove(incoming)
+        store = open_store(place)
+        if not store.is_blank() and (there := Log.open(place).position):
+            raise NotPossible(f"{place} holds {there} events; a restore into a database needs an empty one")
+        if dry_run:
+            return Restored(Backup(events, 0, ()), 0, None)
+        with TemporaryFile() as lines:
+            export_log(Log.open(incoming), lines)
+            lines.seek(0)
+            log = Ledger.create(place)
+            import_log(log, lines)
+        source = WeightStore(adapters_folder(folder / LOG) / "weights")
+        stored, missing = _add_weights(incoming, source, adapters_folder(log.path))
+    return Restored(Backup(events, stored, missing), 0, None)
 
 
 @contextmanager
@@ -173,20 +186,19 @@ def _unfinished(folder: Path) -> Iterator[Path]:
         ) from None
 
 
-def _copy(log: Path, copy: Path) -> None:
-    """SQLite's online backup: the pages as of one moment, in one pass, so that writers neither wait nor restart it."""
-    try:
-        create_private(copy)
-        with (
-            closing(connect(log, "ro")) as source,
-            closing(sqlite3.connect(copy, isolation_level=None)) as target,
-        ):
-            source.backup(target)
-            # A single file, which can be read where nothing can be written.
-            target.execute("PRAGMA journal_mode = DELETE")
-        copy.chmod(mode_beside(log))
-    except (sqlite3.Error, OSError) as error:
-        raise explain(copy, error) from error
+def _copy(log: Log, copy: Path) -> None:
+    """Copy the log as of one moment to a file, which can be read where nothing can be written. Raises ``LogError``."""
+    if log.database.file is not None:
+        files.copy_log(log.database.file, copy)
+        open_store(copy).upgrade()
+        return
+    with TemporaryFile() as lines:
+        export_log(log, lines)
+        lines.seek(0)
+        copied = Ledger.create(copy)
+        import_log(copied, lines)
+        copied.close()
+    files.lay_down(copy)
 
 
 def _add_weights(log: Path, source: WeightStore, folder: Path) -> tuple[int, tuple[str, ...]]:
@@ -236,20 +248,10 @@ def _count_lost(path: Path, incoming: Path) -> int | None:
     """Number of events of the log from the first one that the backup lacks; None where the log is unreadable."""
     if not path.exists():
         return 0
-    same = " AND ".join(
-        f"own.{name} = other.{name}" for name in ("originator_id", "originator_version", "topic", "state")
-    )
     try:
         Log.open(path)
-        with closing(connect(path, "ro")) as connection:
-            connection.execute("ATTACH ? AS backup", (f"{uri(incoming)}?mode=ro",))
-            first = connection.execute(
-                "SELECT MIN(own.position) FROM main.stored_events AS own LEFT JOIN backup.stored_events AS other "
-                f"ON other.position = own.position WHERE other.position IS NULL OR NOT ({same})"
-            ).fetchone()[0]
-            rows = connection.execute("SELECT COUNT(*) FROM main.stored_events WHERE position >= ?", (first,))
-            return int(rows.fetchone()[0])
-    except (sqlite3.Error, LogError):
+        return files.count_lost(path, incoming)
+    except (*files.ERRORS, LogError):
         return None
 
 
@@ -258,43 +260,3 @@ def _would_lose(path: Path, folder: Path, lost: int | None) -> str:
         return f"{path} cannot be read, so it may hold events that {folder} lacks"
     events = "an event" if lost == 1 else f"{lost} events"
     return f"{path} holds {events} that {folder} lacks"
-
-
-@contextmanager
-def _alone(path: Path, *, is_readable: bool) -> Iterator[None]:
-    """No other process has the log open or can open it, and everything written is in the one file."""
-    if not path.exists() or not is_readable:
-        yield
-        return
-    with closing(sqlite3.connect(path, timeout=ALONE_S, isolation_level=None)) as connection:
-        try:
-            connection.execute("PRAGMA journal_mode = DELETE")  # possible only for the last process that has it open
-            connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error):
-                raise NotPossible(f"{path} is open in another process; end it, and restore again") from None
-            raise explain(path, error) from error
-        yield
-
-
-def _swap(path: Path, incoming: Path) -> Path | None:
-    """Put the new log in place atomically and keep the old one: after any interruption one of them is complete."""
-    for link in path.parent.glob(f"{path.name}.replaced-*"):
-        if path.exists() and link.samefile(path):
-            link.unlink()  # of a restore that was killed before the replacement
-    names = (path.with_name(f"{path.name}.replaced-{number}") for number in count(1))
-    kept = next(name for name in names if not name.exists())
-    had_log = path.exists()
-    if had_log:
-        os.link(path, kept)
-    for end in LEFTOVERS:
-        if (leftover := path.with_name(path.name + end)).exists():
-            leftover.rename(kept.with_name(kept.name + end))
-    incoming.replace(path)
-    sync(path.parent)
-    return kept if had_log else None
-
-
-def _remove(incoming: Path) -> None:
-    for end in ("", *LEFTOVERS):
-        incoming.with_name(incoming.name + end).unlink(missing_ok=True)

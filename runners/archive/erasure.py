@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,6 @@ from eventsourcing.persistence import IntegrityError
 from ...adapters.data.media_files import FOLDER
 from ...domain.aggregates.base import OWN_NAMES
 from ...domain.aggregates.erasure import ContentErasure
-from ...domain.errors import LogError
 from ...domain.events import (
     EVENTS,
     ContentErased,
@@ -41,15 +38,12 @@ from ...domain.page.tools import read_stored
 from ...domain.settings.keys import without_role
 from ...domain.settings.running import TEXT_SETTINGS
 from ...projections.explain.provenance import TrainingUse, read_datasets
-from ..store.connection import connect
-from ..store.content import SAID, find_unnamed
 from ..store.ledger import Ledger
 from ..store.log import Log
-from ..store.words import forget_pictures, keep
+from ..store.port import Rows
+from ..store.texts.content import SAID, find_unnamed
+from ..store.texts.words import forget_pictures, keep
 from ..store.writer import Transaction
-
-READERS_S = 5.0
-"""Seconds to wait until no reader needs the write-ahead log; chosen: a reading command ends sooner."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +99,7 @@ class Search:
             # A log of an earlier program has names without keys: then a new key without text stands for the person.
             self.found.person = min(self.found.names, default=str(keep(target.person, "the person's name")))
 
-    def go_on(self, connection: sqlite3.Connection | None = None) -> bool:
+    def go_on(self, connection: Rows | None = None) -> bool:
         """Read the events up to the log's end; return whether they name more texts of the target.
 
         On a given connection, all but the last event, which its own transaction has just stored. Raises ``LogError``.
@@ -132,7 +126,7 @@ class Search:
             self._actors.clear()
         return bool(new)
 
-    def _scan(self, last: int | None, connection: sqlite3.Connection | None) -> None:
+    def _scan(self, last: int | None, connection: Rows | None) -> None:
         for position, event in self.log.scan(self.position + 1, last, _TOPICS, connection):
             assert isinstance(event, Event)
             self._see(event)
@@ -267,7 +261,7 @@ def erase(ledger: Ledger, target: Target, reason: str, actor: str) -> Words:
 
     ledger.until_stored(find_and_delete)
     search.found.unnamed = drop_unnamed(ledger)
-    clean(ledger.path)
+    ledger.database.rid_of_traces()
     return search.found
 
 
@@ -288,7 +282,7 @@ def _delete(ledger: Ledger, search: Search, reason: str, actor: str) -> None:
     def delete(transaction: Transaction) -> None:
         if search.go_on(transaction.connection):
             raise IntegrityError("more texts of the target were stored meanwhile")
-        transaction.connection.execute("PRAGMA secure_delete = ON")
+        ledger.database.shred(transaction.connection)
         for key in keys:
             transaction.connection.execute("DELETE FROM content WHERE key = ?", (key,))
             transaction.connection.execute("DELETE FROM names WHERE key = ?", (key,))
@@ -302,38 +296,17 @@ def drop_unnamed(ledger: Ledger) -> int:
 
     Earlier programs stored a text before its event; a process killed in between left the text.
     """
-    with ledger.reading() as connection:
-        connection.execute("BEGIN")
-        try:
-            unnamed = find_unnamed(connection)
-        finally:
-            connection.execute("ROLLBACK")
+    with ledger.database.snapshot() as rows:
+        unnamed = find_unnamed(rows)
 
     def delete(transaction: Transaction) -> None:
-        transaction.connection.execute("PRAGMA secure_delete = ON")
+        ledger.database.shred(transaction.connection)
         transaction.connection.executemany("DELETE FROM content WHERE key = ?", [(key,) for key in unnamed])
         forget_pictures(transaction.connection)
 
     if unnamed:
         ledger.change(delete)
     return len(unnamed)
-
-
-def clean(path: Path) -> None:
-    """Rewrite the log's file and empty its write-ahead log, so that no page holds a byte of deleted texts.
-
-    Raises ``LogError`` while another process reads, and without space for a second copy: the texts are deleted then,
-    but bytes of them may remain in the files.
-    """
-    warning = f"the words are erased, but bytes of them may remain in the files of {path}"
-    try:
-        with closing(connect(path)) as connection:
-            connection.execute("VACUUM")
-            connection.execute(f"PRAGMA busy_timeout = {round(READERS_S * 1000)}")
-            if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-                raise LogError(f"{warning}: another process reads it; end it and repeat the erasure")
-    except sqlite3.Error as error:
-        raise LogError(f"{warning} ({error}); make room for a second copy of the log and repeat the erasure") from error
 
 
 def drop_datasets(folder: Path, trainings: list[str]) -> None:

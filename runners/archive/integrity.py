@@ -8,19 +8,20 @@ good.
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
 from ...domain.errors import GrokputerError, Hint, LogError, NotFound
 from ...domain.merkle import Tree, follow_path, inclusion_path, leaf
-from ..store.connection import connect, explain
-from ..store.content import Search, check_texts
-from ..store.log import COLUMNS, Log
-from ..store.schema import has_nodes
+from ..store.log import Log
+from ..store.port import COLUMNS, Rows, pages
+from ..store.texts.content import Search, check_texts
 from ..store.writer import stored_nodes
+
+LOWEST = -(2**63)
+"""Below all positions, those that nobody gave included."""
 
 _HEAD = re.compile(r"([0-9]{1,19}):([0-9a-f]{64})")
 
@@ -76,23 +77,21 @@ def verify(log: Log, heads: Sequence[Head] = ()) -> Finding:
     """Verify every event against the tree, the tree against the heads, and every text against its key, at one moment.
 
     Each text that an event names must exist, or have been erased on record. The tree reveals an edit, deletion,
-    insertion or reordering. A truncated end shows by SQLite's last assigned position, by followers that are further, or
-    by a head. Raises ``LogError``.
+    insertion or reordering. A truncated end shows by the last position that the
+    database gave, by followers that are further, or by a head. Raises ``LogError``.
     """
     with _reading(log) as connection:
         search = Search(connection)
         tree, fault = _grow(connection, {head.size: head for head in heads}, search)
-        fault = fault or _find_cut(connection, tree, heads)
+        fault = fault or _find_cut(log, connection, tree, heads)
         texts, damaged = _check_texts(connection, search if fault is None else None)
     return Finding(Head(tree.size, tree.root()), fault or damaged, texts)
 
 
-def _grow(connection: sqlite3.Connection, heads: dict[int, Head], search: Search) -> tuple[Tree, Fault | None]:
+def _grow(connection: Rows, heads: dict[int, Head], search: Search) -> tuple[Tree, Fault | None]:
     """The tree of the events up to the first fault; the search gets the unchanged events."""
     tree = Tree()
-    for position, id, version, topic, state, nodes in connection.execute(
-        f"SELECT {COLUMNS}, nodes FROM stored_events ORDER BY position"
-    ):
+    for position, id, version, topic, state, nodes in pages(connection, f"{COLUMNS}, nodes", "stored_events", LOWEST):
         expected = tree.size + 1
         if position != expected:
             return tree, Fault(expected, f"there is no event at position {expected}; the next is at {position}")
@@ -113,17 +112,17 @@ def _grow(connection: sqlite3.Connection, heads: dict[int, Head], search: Search
     return tree, None
 
 
-def _find_cut(connection: sqlite3.Connection, tree: Tree, heads: Sequence[Head]) -> Fault | None:
-    given = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'stored_events'").fetchone()
+def _find_cut(log: Log, connection: Rows, tree: Tree, heads: Sequence[Head]) -> Fault | None:
     followed = connection.execute("SELECT MAX(notification_id) FROM tracking").fetchone()
     saved = connection.execute("SELECT MAX(position) FROM checkpoints").fetchone()
-    largest = max([head.size for head in heads] + [row[0] or 0 for row in (given, followed, saved) if row])
+    given = log.database.largest_ever(connection)
+    largest = max([given, *(head.size for head in heads), *(row[0] or 0 for row in (followed, saved))])
     if largest > tree.size:
         return Fault(tree.size + 1, f"the log ends at {tree.size}, but once had {largest} events")
     return None
 
 
-def _check_texts(connection: sqlite3.Connection, search: Search | None) -> tuple[int, Fault | None]:
+def _check_texts(connection: Rows, search: Search | None) -> tuple[int, Fault | None]:
     """How many texts there are, and their first fault; without a search, lost texts are not checked."""
     try:
         count = check_texts(connection)
@@ -193,16 +192,12 @@ def prove(log: Log, position: int, size: int | None = None) -> Proof:
 
 
 @contextmanager
-def _reading(log: Log) -> Iterator[sqlite3.Connection]:
+def _reading(log: Log) -> Iterator[Rows]:
     """A connection that reads everything as of one moment. Raises ``LogError``, also for a log without a tree."""
-    try:
-        with closing(connect(log.path, "ro")) as connection:
-            connection.execute("BEGIN")
-            if not has_nodes(connection):
-                raise LogError(
-                    f"{log.path} was written by an early version without proofs; the next command that writes adds them",
-                    hint=Hint.WRITE_ONCE,
-                )
-            yield connection
-    except sqlite3.Error as error:
-        raise explain(log.path, error) from error
+    with log.database.snapshot() as rows:
+        if not log.database.has_tree(rows):
+            raise LogError(
+                f"{log.label} was written by an early version without proofs; the next command that writes adds them",
+                hint=Hint.WRITE_ONCE,
+            )
+        yield rows

@@ -8,9 +8,8 @@ are not part of the log.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
 from typing import BinaryIO
@@ -19,14 +18,12 @@ import msgspec
 
 from ...domain.errors import Hint, LogError
 from ...domain.events.base import names_in
-from ...domain.merkle import Tree
 from ...projections.state.state import State
 from ..store.codec import decode
-from ..store.connection import connect, explain
-from ..store.locks import WriteLock
-from ..store.log import COLUMNS, Log, check_content, content_key
+from ..store.log import Log, check_content, content_key
+from ..store.port import COLUMNS, Rows, pages
 from ..store.snapshots import is_due, save_snapshot
-from ..store.writer import Transaction, read_tree
+from ..store.writer import Transaction, Writer, read_tree
 
 FORM = 1
 """Raised when a line changes its meaning."""
@@ -78,15 +75,11 @@ def export_log(log: Log, out: BinaryIO) -> Exchanged:
 
     Raises ``LogError`` where the log is damaged or holds unknown events, so that every export can be imported.
     """
-    try:
-        with closing(connect(log.path, "ro")) as connection:
-            connection.execute("BEGIN")
-            head = _head(connection)
-            encoder = msgspec.json.Encoder()
-            for line in chain([head], _texts(connection), _events(connection)):
-                out.write(encoder.encode(line) + b"\n")
-    except sqlite3.Error as error:
-        raise explain(log.path, error) from error
+    with log.database.snapshot() as rows:
+        head = _head(rows)
+        encoder = msgspec.json.Encoder()
+        for line in chain([head], _texts(rows), _events(rows)):
+            out.write(encoder.encode(line) + b"\n")
     return Exchanged(head.events, head.content)
 
 
@@ -95,17 +88,28 @@ def import_log(log: Log, lines: Iterable[bytes]) -> Exchanged:
 
     Raises ``LogError`` where the log is not empty, and with the number of the first invalid line.
     """
-    with _storing(log) as transaction:
+
+    def work(transaction: Transaction) -> Opening:
+        _empty(log, transaction.connection)
         reader, state = _Reader(transaction), State()
         for number, line in enumerate(lines, 1):
             try:
                 reader.take(line, state)
-            except (msgspec.DecodeError, sqlite3.IntegrityError, UnicodeError, LogError, ValueError) as error:
+            except Exception as error:
+                if not (isinstance(error, WRONG) or log.database.is_conflict(error)):
+                    raise
                 raise LogError(
                     f"line {number} is not a line of an exported log: {error}; nothing was imported"
                 ) from error
-        head = reader.finish()
+        return reader.finish()
+
+    with log.database.explained(), closing(Writer(log.database)) as writer:
+        head = writer.do(work)
     return Exchanged(head.events, head.content)
+
+
+WRONG = (msgspec.DecodeError, UnicodeError, LogError, ValueError)
+"""The errors of a line that is not one of an exported log."""
 
 
 class _Reader:
@@ -147,7 +151,7 @@ class _Reader:
                 f"the events have the root {root[:19]}, the first line says {self.head.root[:19]}; nothing was imported"
             )
         self.connection.executemany(
-            "INSERT OR IGNORE INTO names SELECT text, key FROM content WHERE key = ?",
+            "INSERT INTO names SELECT text, key FROM content WHERE key = ? ON CONFLICT (name) DO NOTHING",
             ((name,) for name in sorted(self.names)),
         )
         return self.head
@@ -191,7 +195,7 @@ class _Reader:
         self.position = stored.position
 
 
-def _head(connection: sqlite3.Connection) -> Opening:
+def _head(connection: Rows) -> Opening:
     events, content = (
         connection.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in ("stored_events", "content")
     )
@@ -199,16 +203,14 @@ def _head(connection: sqlite3.Connection) -> Opening:
     return Opening(FORM, events, content, read_tree(connection).root().hex(), dict(rows.fetchall()))
 
 
-def _texts(connection: sqlite3.Connection) -> Iterator[Text]:
-    for key, salt, text in connection.execute("SELECT key, salt, text FROM content ORDER BY key"):
+def _texts(connection: Rows) -> Iterator[Text]:
+    for key, salt, text in pages(connection, "key, salt, text", "content", ""):
         yield Text(key, salt.hex(), check_content(key, salt, text))
 
 
-def _events(connection: sqlite3.Connection) -> Iterator[Stored]:
+def _events(connection: Rows) -> Iterator[Stored]:
     expected = 1
-    for position, id, version, topic, state in connection.execute(
-        f"SELECT {COLUMNS} FROM stored_events ORDER BY position"
-    ):
+    for position, id, version, topic, state in pages(connection, COLUMNS, "stored_events", 0):
         if position != expected:
             raise LogError(f"the log lacks the event at position {expected}; restore it from a backup")
         decode(topic, id, version, state)
@@ -216,22 +218,12 @@ def _events(connection: sqlite3.Connection) -> Iterator[Stored]:
         expected += 1
 
 
-@contextmanager
-def _storing(log: Log) -> Iterator[Transaction]:
-    """A transaction on the empty log, committed when the block ends without an error. Raises ``LogError`` where it is
-    not empty."""
-    try:
-        with closing(WriteLock(log.path)) as lock, lock, closing(connect(log.path)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            head = _head(connection)
-            if head.events or head.content:
-                raise LogError(
-                    f"{log.path} already holds {head.events} events; an import needs a new log", hint=Hint.NAME_NEW_LOG
-                )
-            connection.execute("DELETE FROM tracking")
-            connection.execute("DELETE FROM checkpoints")
-            connection.execute("DELETE FROM moments")
-            yield Transaction(connection, Tree())
-            connection.execute("COMMIT")
-    except sqlite3.Error as error:
-        raise explain(log.path, error) from error
+def _empty(log: Log, rows: Rows) -> None:
+    """Remove what a log without events may have. Raises ``LogError`` where it has some."""
+    head = _head(rows)
+    if head.events or head.content:
+        raise LogError(
+            f"{log.label} already holds {head.events} events; an import needs a new log", hint=Hint.NAME_NEW_LOG
+        )
+    for table in ("tracking", "checkpoints", "moments"):
+        rows.execute(f"DELETE FROM {table}")

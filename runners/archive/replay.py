@@ -6,19 +6,15 @@ may write meanwhile: the comparison covers the positions that the live views had
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable
-from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
 from ...projections.state import state as states
 from ...projections.tables import tables
 from ...projections.tables.tables import TABLES, rows_of
-from ..store.connection import Unwritable, connect, explain
-from ..store.locks import WriteLock
 from ..store.log import Log
-from ..store.schema import MOMENTS, has_moments, upgrade_tables
+from ..store.port import Rows, Unwritable
 from ..store.snapshots import is_due, is_of_another_program, save_snapshot
 from ..store.tables import CHECKPOINT as TABLES_CHECKPOINT
 from ..store.tables import (
@@ -27,19 +23,19 @@ from ..store.tables import (
     are_ours,
     load_checkpoint,
     save_checkpoint,
-    table_statements,
     update_tables,
     write_rows,
 )
 
+AT = "rebuilt_"
+"""How the names of the rebuilt tables begin."""
 DIFFERENT_MOMENTS = (
-    "SELECT 1 FROM main.moments AS live LEFT JOIN rebuilt.moments AS other USING (name, position) "
-    "WHERE live.position > ? OR live.state IS NOT other.state LIMIT 1"
+    f"SELECT 1 FROM moments AS live LEFT JOIN {AT}moments AS other ON other.name = live.name AND "
+    "other.position = live.position WHERE live.position > ? OR live.state {differs} other.state LIMIT 1"
 )
 MISSING_MOMENTS = (
-    "SELECT name, position, state FROM rebuilt.moments AS own WHERE NOT EXISTS "
-    "(SELECT 1 FROM main.moments AS other "
-    "WHERE (other.name, other.position, other.state) = (own.name, own.position, own.state))"
+    f"SELECT name, position, state FROM {AT}moments AS own WHERE NOT EXISTS (SELECT 1 FROM moments AS other "
+    "WHERE other.name = own.name AND other.position = own.position AND other.state = own.state)"
 )
 
 Report = Callable[[int, int], None]
@@ -69,35 +65,28 @@ def replay(log: Log, report: Report = lambda done, total: None) -> Replay:
     unwritable = _bring_up(log)
     if unwritable is not None:
         return Replay(log.position, compare_views(log, report), unwritable)
-    try:
-        with closing(connect(log.path)) as connection:
-            _attach(connection)
-            connection.execute("BEGIN")  # the live views are read as of one moment
-            tables_at = (load_checkpoint(connection, TABLES_CHECKPOINT) or (0, b""))[0]
-            until = connection.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
-            state = _build(log, connection, until, tables_at, report)
-            equal = _compare(connection, until)
-            is_complete = connection.execute(f"{MISSING_MOMENTS} LIMIT 1").fetchone() is None
-            connection.execute("COMMIT")
-            if not is_complete or not all(equal.values()):
-                _mend(log, connection, state, tables_at)
-    except (sqlite3.Error, OSError) as error:
-        raise explain(log.path, error) from error
+    store = log.database
+    with store.comparing(_rebuilt(log), writes=True) as rows:
+        store.begin_snapshot(rows)  # the live views are read as of one moment
+        tables_at = (load_checkpoint(rows, TABLES_CHECKPOINT) or (0, b""))[0]
+        until = rows.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
+        state = _build(log, rows, until, tables_at, report)
+        equal = _compare(log, rows, until)
+        is_complete = rows.execute(f"{MISSING_MOMENTS} LIMIT 1").fetchone() is None
+        rows.execute("COMMIT")
+        if not is_complete or not all(equal.values()):
+            _mend(log, rows, state, tables_at)
     return Replay(until, equal)
 
 
 def _bring_up(log: Log) -> str | None:
     """Update the live views to the log's end; return the reason where nothing can be written, else None."""
     try:
-        upgrade_tables(log.path)
-        update_tables(log)
+        with log.database.explained():
+            log.database.upgrade()
+            update_tables(log)
     except Unwritable as error:
         return str(error)
-    except (sqlite3.Error, OSError) as error:
-        reason = explain(log.path, error)
-        if not isinstance(reason, Unwritable):
-            raise reason from error
-        return str(reason)
     return None
 
 
@@ -106,82 +95,81 @@ def compare_views(log: Log, report: Report = lambda done, total: None) -> dict[s
 
     A view that this program would rebuild before use is left out. Raises ``LogError``.
     """
-    try:
-        with closing(connect(log.path, "ro")) as connection:
-            if not has_moments(connection):
-                return {}
-            has_tables = are_ours(connection)
-            _attach(connection)
-            connection.execute("BEGIN")  # the live views are read as of one moment
-            tables_at = (load_checkpoint(connection, TABLES_CHECKPOINT) or (0, b""))[0] if has_tables else 0
-            until = connection.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
-            _build(log, connection, until, tables_at, report)
-            return _compare(connection, until, TABLES if has_tables else ())
-    except sqlite3.Error as error:
-        raise explain(log.path, error) from error
+    store = log.database
+    with log.reading() as rows:
+        if not store.has_snapshots(rows):
+            return {}
+    with store.comparing(_rebuilt(log), writes=False) as rows:
+        store.begin_snapshot(rows)  # the live views are read as of one moment
+        has_tables = are_ours(log, rows)
+        tables_at = (load_checkpoint(rows, TABLES_CHECKPOINT) or (0, b""))[0] if has_tables else 0
+        until = rows.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
+        _build(log, rows, until, tables_at, report)
+        return _compare(log, rows, until, TABLES if has_tables else ())
 
 
-def _compare(connection: sqlite3.Connection, until: int, compared: Iterable[str] = TABLES) -> dict[str, bool]:
+def _compare(log: Log, connection: Rows, until: int, compared: Iterable[str] = TABLES) -> dict[str, bool]:
     """For the snapshots and each of the tables, whether the live rows equal the rebuilt ones."""
-    equal = {"moments": _are_moments_equal(connection, until)}
-    return equal | {table: _is_equal(connection, table) for table in compared}
+    equal = {"moments": _are_moments_equal(log, connection, until)}
+    return equal | {table: _is_equal(log, connection, table) for table in compared}
 
 
-def _are_moments_equal(connection: sqlite3.Connection, until: int) -> bool:
+def _are_moments_equal(log: Log, connection: Rows, until: int) -> bool:
     """Whether each snapshot equals the rebuilt one; those of another program are never loaded and count as equal."""
-    return is_of_another_program(connection) or connection.execute(DIFFERENT_MOMENTS, (until,)).fetchone() is None
+    different = DIFFERENT_MOMENTS.format(differs=log.database.differs)
+    return is_of_another_program(connection) or connection.execute(different, (until,)).fetchone() is None
 
 
-def _attach(connection: sqlite3.Connection) -> None:
-    """A temporary database with empty tables; it ends with the connection, so it needs no safe writes."""
-    connection.execute("ATTACH '' AS rebuilt")
-    connection.execute("PRAGMA rebuilt.journal_mode = OFF")
-    connection.execute("PRAGMA rebuilt.synchronous = OFF")
-    for statement in table_statements().values():
-        connection.execute(statement.replace("CREATE TABLE ", "CREATE TABLE rebuilt.", 1))
-    connection.execute(MOMENTS.replace("moments", "rebuilt.moments", 1))
+def _rebuilt(log: Log) -> dict[str, str]:
+    """The statements that create the rebuilt tables."""
+    live = {**log.database.table_statements(), "moments": log.database.moments}
+    return {AT + name: statement.replace(name, AT + name, 1) for name, statement in live.items()}
 
 
-def _build(log: Log, connection: sqlite3.Connection, until: int, tables_at: int, report: Report) -> states.State:
+def _build(log: Log, connection: Rows, until: int, tables_at: int, report: Report) -> states.State:
     """Fold the events into snapshots up to one position and into the temporary tables up to another, in one pass."""
     state, events, snapshot = states.State(), log.scan(1, until, states.HANDLED | tables.HANDLED), None
     while part := list(islice(events, PART)):
         for position, event in part:
             state.apply(position, event)
             if is_due(position):
-                snapshot = save_snapshot(connection, state, "rebuilt", snapshot)
+                snapshot = save_snapshot(connection, state, AT, snapshot)
         due = ((position, event) for position, event in part if position <= tables_at)
-        write_rows(connection, (row for position, event in due for row in rows_of(position, event)), "rebuilt")
+        write_rows(connection, (row for position, event in due for row in rows_of(position, event)), AT)
         report(part[-1][0], until)
     return state
 
 
-def _is_equal(connection: sqlite3.Connection, table: str) -> bool:
+def _is_equal(log: Log, connection: Rows, table: str) -> bool:
     """Whether the live table and the rebuilt one have the same rows."""
-    sizes = [connection.execute(f"SELECT COUNT(*) FROM {schema}.{table}").fetchone() for schema in ("main", "rebuilt")]
-    live, other = (", ".join(f"{side}.[{name}]" for name in TABLES[table]) for side in ("live", "other"))
+    sizes = [connection.execute(f"SELECT COUNT(*) FROM {name}").fetchone() for name in (table, AT + table)]
+    live, other = (", ".join(f'{side}."{name}"' for name in TABLES[table]) for side in ("live", "other"))
     key = next(iter(TABLES[table]))
     different = (
-        f"SELECT 1 FROM main.{table} AS live LEFT JOIN rebuilt.{table} AS other ON other.[{key}] = live.[{key}] "
-        f"WHERE ({live}) IS NOT ({other}) LIMIT 1"
+        f'SELECT 1 FROM {table} AS live LEFT JOIN {AT}{table} AS other ON other."{key}" = live."{key}" '
+        f"WHERE ({live}) {log.database.differs} ({other}) LIMIT 1"
     )
-    return sizes[0] == sizes[1] and connection.execute(different).fetchone() is None
+    return bool(sizes[0] == sizes[1] and connection.execute(different).fetchone() is None)
 
 
-def _mend(log: Log, connection: sqlite3.Connection, state: states.State, tables_at: int) -> None:
+def _mend(log: Log, rows: Rows, state: states.State, tables_at: int) -> None:
     """Replace the live views by the rebuilt ones, and add newer events."""
-    with closing(WriteLock(log.path)) as lock, lock:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("DELETE FROM main.moments")
-        connection.execute("INSERT INTO main.moments SELECT * FROM rebuilt.moments")
+    pen = log.database.pen(rows)
+    try:
+        pen.acquire()
+        pen.begin(None)
+        rows.execute("DELETE FROM moments")
+        rows.execute(f"INSERT INTO moments SELECT * FROM {AT}moments")
         for position, event in log.scan(state.position + 1, None, states.HANDLED):
             state.apply(position, event)
             if is_due(position):
-                save_snapshot(connection, state)
+                save_snapshot(rows, state)
         for table in TABLES:
-            connection.execute(f"DELETE FROM main.{table}")
-            names = ", ".join(f"[{name}]" for name in TABLES[table])
-            connection.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM rebuilt.{table}")
-        save_checkpoint(connection, TABLES_CHECKPOINT, tables_at, OF_THIS_PROGRAM)
-        connection.execute("COMMIT")
+            rows.execute(f"DELETE FROM {table}")
+            names = ", ".join(f'"{name}"' for name in TABLES[table])
+            rows.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM {AT}{table}")
+        save_checkpoint(rows, TABLES_CHECKPOINT, tables_at, OF_THIS_PROGRAM)
+        pen.settle(pen.commit())
+    finally:
+        pen.close()
     update_tables(log)

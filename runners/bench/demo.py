@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ...domain.errors import GrokputerError, Hint
+from ..store.lease import lease
 from ..store.ledger import Ledger
-from ..store.locks import lease
 from ..store.log import Log, adapters_folder
 from .loop import Display, cycles_closed, play
 from .plan import SHORT_ANSWERS, Plan, Reasoned
@@ -68,7 +68,7 @@ def run_demo(path: Path, plan: Plan, display: Display | None = None) -> Log:
     [*_, last] = cycles_closed(ledger)
     if last.outcome != "promoted":
         raise GrokputerError(
-            f"the cycle ended {last.outcome}: {ledger.say(last.detail)}", hint=Hint.SEE_LOG, about=str(ledger.path)
+            f"the cycle ended {last.outcome}: {ledger.say(last.detail)}", hint=Hint.SEE_LOG, about=ledger.label
         )
     return ledger
 

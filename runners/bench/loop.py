@@ -27,8 +27,8 @@ from ..agent.runner import Task, TaskRunner
 from ..feedback.reviewer import REVIEWER, TaskReviewer, review
 from ..improvement.process_manager import process_new_events
 from ..improvement.worker import Reporter, Worker
+from ..store.lease import lease
 from ..store.ledger import Ledger
-from ..store.locks import lease
 from ..use_cases.rollouts import RolloutDecision, promote, roll_back
 from ..use_cases.settings import change_setting, unset_setting
 from ..use_cases.trainings import request_training
@@ -247,7 +247,7 @@ class Loop:
             self._roll_out(cycle)
         closed = cycles_closed(self.ledger)
         if len(closed) < cycle:
-            raise GrokputerError(f"cycle {cycle} did not end", hint=Hint.SEE_STATUS_OF, about=str(self.ledger.path))
+            raise GrokputerError(f"cycle {cycle} did not end", hint=Hint.SEE_STATUS_OF, about=self.ledger.label)
         self.display.say(f"the cycle is closed: {closed[-1].outcome} ({closed[-1].detail})")
 
     def _open(self, cycle: int) -> None:

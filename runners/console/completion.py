@@ -6,15 +6,16 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr
 from io import StringIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ..store.place import open_store, read_place
+
 if TYPE_CHECKING:
     from ..store.log import Log
 
-DEFAULT_DB = Path("events.db")
+DEFAULT_DB = "events.db"
 """The log that is used where neither the command line nor the environment names one: in the current folder."""
 
 NEWEST = 20
@@ -23,7 +24,7 @@ NEWEST = 20
 Offers = Callable[[typer.Context, str], list[str]]
 
 
-def _offering(find: Callable[[Path], Iterator[str]]) -> Offers:
+def _offering(find: Callable[[str], Iterator[str]]) -> Offers:
     """A completion from the names that ``find`` yields for the log of the command line; empty on any error."""
 
     def offer(context: typer.Context, incomplete: str) -> list[str]:
@@ -36,48 +37,48 @@ def _offering(find: Callable[[Path], Iterator[str]]) -> Offers:
     return offer
 
 
-def _log_of(context: typer.Context) -> Path:
+def _log_of(context: typer.Context) -> str:
     """The log that is named before or after the command, else by the environment."""
     at: Any = context
     while at is not None:
         if at.params.get("db") is not None:
-            return Path(at.params["db"])
+            return str(at.params["db"])
         at = at.parent
-    return Path(os.environ.get("GROKPUTER_DB") or DEFAULT_DB)
+    return os.environ.get("GROKPUTER_DB") or DEFAULT_DB
 
 
-def _open(path: Path) -> Log:
+def _open(db: str) -> Log:
     from ..store.log import Log
 
-    return Log.open(path)
+    return Log.open(read_place(db))
 
 
-def _adapters(path: Path) -> Iterator[str]:
+def _adapters(db: str) -> Iterator[str]:
     from ...domain.events import AdapterRegistered
 
-    for recorded in _open(path).read(1, None, (AdapterRegistered.TOPIC,)):
+    for recorded in _open(db).read(1, None, (AdapterRegistered.TOPIC,)):
         if isinstance(recorded.event, AdapterRegistered):
             yield recorded.event.adapter
 
 
-def _runs(path: Path) -> Iterator[str]:
+def _runs(db: str) -> Iterator[str]:
     from ...domain.events import TaskStarted
     from ...projections.wording.sentences import short_id
 
     newest = [
-        short_id(recorded.event.originator_id.hex) for recorded in _open(path).newest(NEWEST, (TaskStarted.TOPIC,), "")
+        short_id(recorded.event.originator_id.hex) for recorded in _open(db).newest(NEWEST, (TaskStarted.TOPIC,), "")
     ]
     return reversed(newest)
 
 
-def _settings(path: Path) -> Iterator[str]:
+def _settings(db: str) -> Iterator[str]:
     from ...domain.settings.settings import RECIPE_SETTINGS, SETTINGS
 
     yield from SETTINGS
     yield from RECIPE_SETTINGS
 
 
-def _tasks(path: Path) -> Iterator[str]:
+def _tasks(db: str) -> Iterator[str]:
     from ..wiring.environments import OWN, list_tasks
 
     for name, tasks in list_tasks(OWN).items():
@@ -85,28 +86,28 @@ def _tasks(path: Path) -> Iterator[str]:
         yield from (f"{name}/{task}" for task in tasks)
 
 
-def _events(path: Path) -> Iterator[str]:
+def _events(db: str) -> Iterator[str]:
     from ...domain.events import EVENTS
 
     yield from EVENTS
 
 
-def _with_base(path: Path) -> Iterator[str]:
+def _with_base(db: str) -> Iterator[str]:
     yield "base"
-    yield from _adapters(path)
+    yield from _adapters(db)
 
 
-def _explained(path: Path) -> Iterator[str]:
+def _explained(db: str) -> Iterator[str]:
     """What 'why' accepts: settings, and where the log exists its adapters and runs."""
-    yield from _settings(path)
-    if path.exists():
-        yield from _adapters(path)
-        yield from _runs(path)
+    yield from _settings(db)
+    if not open_store(read_place(db)).is_blank():
+        yield from _adapters(db)
+        yield from _runs(db)
 
 
-def _taught(path: Path) -> Iterator[str]:
-    yield from _adapters(path)
-    yield from _runs(path)
+def _taught(db: str) -> Iterator[str]:
+    yield from _adapters(db)
+    yield from _runs(db)
 
 
 offer_adapters = _offering(_adapters)

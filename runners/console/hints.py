@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from pathlib import Path
 
+from ..store.place import read_place
 from .options import DEFAULT_DB
 from .rendering import is_terminal, say
 
 
-def suggest(command: str, db: Path = DEFAULT_DB) -> None:
+def suggest(command: str, db: str = DEFAULT_DB) -> None:
     """Print ``next: grokputer COMMAND`` on stderr at a terminal; the log is named where the command would need it."""
     if not (is_terminal() and sys.stderr.isatty()):
         return
-    current = Path(os.environ.get("GROKPUTER_DB") or DEFAULT_DB)
-    option = "" if db == current else f" --db {shlex.quote(str(db))}"
+    current = os.environ.get("GROKPUTER_DB") or DEFAULT_DB
+    option = "" if db == current else f" --db {shlex.quote(str(read_place(db)))}"
     say(f"next: grokputer {command}{option}")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
+import click
 import typer
 
+from ..store.place import read_place
 from .completion import DEFAULT_DB as DEFAULT_DB
 from .completion import offer_arms, offer_runs, offer_tasks
 
@@ -18,7 +20,17 @@ if TYPE_CHECKING:
     from ..store.ledger import Ledger
     from ..store.log import Log
 
-Db = Annotated[Path, typer.Option("--db", envvar="GROKPUTER_DB", help="The log.", metavar="PATH")]
+Db = Annotated[
+    str,
+    typer.Option(
+        "--db",
+        envvar="GROKPUTER_DB",
+        help="The log.",
+        metavar="PATH",
+        click_type=click.Path(),
+    ),
+]
+"""A file, or the URL of a database; see ``read_place``."""
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Actor = Annotated[str | None, typer.Option("--as", "--actor", help="Who this is recorded as; default: your user name.")]
 RunPrefix = Annotated[
@@ -42,18 +54,24 @@ Since = Annotated[str | None, typer.Option(metavar="TIME", help="Only begun at o
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Only begun at or before it.")]
 
 
-def open_log(db: Path) -> Log:
-    """The log at the path, for reading. Raises ``LogError``."""
+def open_log(db: str) -> Log:
+    """The log at the place, for reading. Raises ``LogError``."""
     from ..store.log import Log
 
-    return Log.open(db)
+    return Log.open(read_place(db))
 
 
-def open_ledger(db: Path) -> Ledger:
-    """The log at the path. Raises ``LogError``."""
+def open_ledger(db: str) -> Ledger:
+    """The log at the place. Raises ``LogError``."""
     from ..store.ledger import Ledger
 
-    return Ledger.open(db)
+    return Ledger.open(read_place(db))
+
+
+def folder_of_log(db: str) -> AbstractContextManager[None]:
+    """Create the folder of the log's file for the block, as ``folder_of`` does; a database has none."""
+    place = read_place(db)
+    return folder_of(place) if isinstance(place, Path) else nullcontext()
 
 
 @contextmanager

@@ -61,7 +61,7 @@ def following(
 
 
 def _choose(log: Log, role: str, rollout: str | None, keys: frozenset[str], first: int) -> _Followed:
-    wanted = (log.path, role, rollout, keys, first)
+    wanted = (log.label, role, rollout, keys, first)
     with _choosing:
         followed = _followed.get(wanted)
         if followed is None:

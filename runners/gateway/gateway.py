@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from ...domain.errors import GrokputerError
 from ...domain.vocabulary import Backend
+from ..store.place import Place as LogPlace
 from ..wiring.services import Services
 from . import chat
 from .admission import LONGEST_BODY, Admission
@@ -55,14 +55,14 @@ ALWAYS: dict[tuple[str, str], Endpoint] = {
 
 
 class Gateway:
-    """A gateway on the log at the path; ``hosts`` are the names that it answers for beside this machine's own.
+    """A gateway on the log; ``hosts`` are the names that it answers for beside this machine's own.
 
     ``say`` is told what takes long and what is wrong at the start. ``clock`` gives events their times; None is the system's.
     """
 
     def __init__(
         self,
-        path: Path,
+        log: LogPlace,
         hosts: Collection[str] = (),
         say: Callable[[str], None] = lambda line: None,
         *,
@@ -74,13 +74,13 @@ class Gateway:
         self._with_api = with_api
         self._with_pages = with_pages
         self.clock = clock
-        self.owner = LogOwner(path, clock)
+        self.owner = LogOwner(log, clock)
         self.connections = Connections()
         self.admission = Admission(lambda: self.owner.keys, hosts, trust=self.connections.trust)
         self.is_draining = False
         """Whether it is about to stop, so that no new request should come."""
         self.process_metrics = ProcessMetrics()
-        self._exporter = TraceExporter(path, lambda: self.owner.state, say)
+        self._exporter = TraceExporter(log, lambda: self.owner.state, say)
         self._endpoint = EndpointUpstream()
         self._local: LocalUpstream | None = None
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -18,6 +17,7 @@ from ...domain.errors import GrokputerError
 from ..agent.abandoned import end_abandoned, playing
 from ..improvement.process_manager import process_new_events
 from ..store.ledger import Ledger, Save
+from ..store.place import Place
 from ..store.states import load_state
 from ..wiring.models import label_base
 
@@ -81,8 +81,8 @@ class _Waiting:
 class LogOwner:
     """The thread that owns the log. Its methods are called from one event loop."""
 
-    def __init__(self, path: Path, clock: Clock | None = None) -> None:
-        self.path = path
+    def __init__(self, place: Place, clock: Clock | None = None) -> None:
+        self.place = place
         self._clock = clock
         self.keys: Mapping[str, AccessKey] = {}
         """The valid access keys by hash, as of the last reading."""
@@ -158,7 +158,7 @@ class LogOwner:
 
     def _own(self, opened: asyncio.Future[None]) -> None:
         try:
-            ledger = Ledger.open(self.path, self._clock)
+            ledger = Ledger.open(self.place, self._clock)
             desk = Desk(ledger, load_state(ledger), uuid4())
             self._read(desk)
             end_abandoned(ledger, desk.state.policy)

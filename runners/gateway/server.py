@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 
 from aiohttp import web
 
 from ...domain.errors import BadArgument
+from ..store.place import Place as LogPlace
+from ..store.place import text_of
 from .admission import is_loopback
 from .gateway import Gateway
 
@@ -75,17 +77,17 @@ def run(main: Coroutine[object, object, None]) -> None:
     uvloop.run(main)
 
 
-async def serve(path: Path, place: Place, parts: Parts, *, say: Callable[[str], None]) -> None:
-    """Serve the log at the path until SIGINT or SIGTERM; answers in progress end first. ``say`` gets the addresses, and
+async def serve(log: LogPlace, place: Place, parts: Parts, *, say: Callable[[str], None]) -> None:
+    """Serve the log until SIGINT or SIGTERM; answers in progress end first. ``say`` gets the addresses, and
     before them what is wrong.
 
     Raises ``LogError``, and ``OSError`` where it cannot listen.
     """
-    gateway = Gateway(path, place.names, say, with_api=parts.api, with_pages=parts.pages)
+    gateway = Gateway(log, place.names, say, with_api=parts.api, with_pages=parts.pages)
     worker = None
     try:
         async with listening(gateway, place.host, place.port) as port:
-            worker = await _start_worker(path) if parts.worker else None
+            worker = await _start_worker(log) if parts.worker else None
             address = f"http://{f'[{place.host}]' if ':' in place.host else place.host}:{port}"
             _let_memory_rest()
             if parts.api:
@@ -138,9 +140,13 @@ def _let_memory_rest() -> None:
     gc.set_threshold(GARBAGE)
 
 
-async def _start_worker(path: Path) -> asyncio.subprocess.Process:
-    """A worker in a process of its own, because trainings take all the memory and time that there is."""
-    return await asyncio.create_subprocess_exec(sys.executable, "-c", WORKER, "work", "--db", str(path))
+async def _start_worker(log: LogPlace) -> asyncio.subprocess.Process:
+    """A worker in a process of its own, because trainings take all the memory and time that there is.
+
+    It finds the log in its environment: the URL of a database may have a password, which the list of processes would show.
+    """
+    environment = {**os.environ, "GROKPUTER_DB": text_of(log)}
+    return await asyncio.create_subprocess_exec(sys.executable, "-c", WORKER, "work", env=environment)
 
 
 async def _stopped() -> None:

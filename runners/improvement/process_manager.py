@@ -45,17 +45,13 @@ from ...projections.state.state import State
 from ..store.codec import Recorded
 from ..store.ledger import Ledger
 from ..store.log import Log
+from ..store.recorder import TRACK
 from ..store.snapshots import is_due, is_last_kept, save_snapshot
 from ..store.states import load_snapshot
 from ..store.tables import are_tables_current, catch_up, prepare_tables
 from ..store.writer import Transaction
 
 NAME = "improvement"
-TRACK = (
-    "INSERT INTO tracking (application_name, notification_id) VALUES (?, ?) ON CONFLICT (application_name) "
-    "DO UPDATE SET notification_id = MAX(notification_id, excluded.notification_id)"
-)
-"""The position of the manager where nothing followed; if a power cut undoes it, handling these events again has no effect."""
 A = TypeVar("A", bound=Aggregate)
 
 
@@ -81,6 +77,7 @@ def process_new_events(ledger: Ledger, known: State | None = None) -> State:
     is_behind = not are_tables_current(ledger)
     while is_behind:
         with ledger.changing_views() as connection:
+            # If a power cut undoes it, handling these events again has no effect.
             connection.execute(TRACK, (NAME, state.position))
             is_behind = catch_up(ledger, connection)
     ledger.followed = max(ledger.followed, state.position)

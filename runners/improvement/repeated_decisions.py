@@ -48,8 +48,8 @@ from ...domain.settings.settings import Policy
 from ...domain.vocabulary import Arm
 from ...projections.state.state import State
 from ..store.codec import Recorded, encode
-from ..store.content import Erasures
 from ..store.log import Log, LogAsOf
+from ..store.texts.content import Erasures
 from .ab.results import load_result
 from .gate import Row, judge_rows
 from .process_manager import NAME, carry_out
@@ -113,7 +113,7 @@ class _Again:
     """The state before the present event, and the expected decisions of the improvement process."""
 
     def __init__(self, log: Log) -> None:
-        self.log, self.past = log, LogAsOf.open(log.path)
+        self.log, self.past = log, LogAsOf(log.database)
         self.tracked = log.tracked(NAME)
         with log.reading() as connection:
             self.erasures = Erasures.read(connection)

@@ -20,8 +20,8 @@ from ...projections.state.state import State
 from ...projections.wording.sentences import describe_left_out
 from ..agent.abandoned import GONE, end_abandoned
 from ..alerts.dispatcher import AlertDispatcher
+from ..store.lease import lease
 from ..store.ledger import Ledger
-from ..store.locks import lease
 from ..store.states import load_state
 from ..store.tail import Watch
 from ..wiring.services import Services

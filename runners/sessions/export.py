@@ -61,7 +61,7 @@ def export_sessions(log: Log, folder: Path, role: str | None = None) -> Exported
             (aside / str(name) / FILE).write_text(text + "\n", encoding="utf-8")
             exported.written += 1
         if not exported.written:
-            raise NotFound(f"{log.path} holds no run to write as a session; only ended runs are written")
+            raise NotFound(f"{log.label} holds no run to write as a session; only ended runs are written")
         aside.rename(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)

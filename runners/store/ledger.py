@@ -6,12 +6,10 @@ transaction; after a lost race it decides again. An ``eventsourcing`` applicatio
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -27,15 +25,14 @@ from eventsourcing.persistence import (
 from eventsourcing.utils import Environment
 
 from ...domain.aggregates.base import OWN_NAMES, Aggregate, Context
-from ...domain.errors import Hint, LogError
 from ...domain.events import Event
 from ...domain.events.base import KEY
 from ...domain.text import check_text
-from .connection import explain
 from .log import Log
+from .place import Place, open_store
+from .port import Store
 from .recorder import FactMapper, LogFactory, LogRecorder, row_of
-from .schema import create_tables, is_blank, upgrade_tables
-from .words import (
+from .texts.words import (
     Key,
     NameKnown,
     check_fields,
@@ -69,33 +66,27 @@ class Save:
 
 
 class Ledger(Log):
-    """One log file, opened for writing too. Open it with ``Ledger.open`` or create it with ``Ledger.create``."""
+    """One log, opened for writing too. Open it with ``Ledger.open`` or create it with ``Ledger.create``."""
 
-    def __init__(self, path: Path, clock: Clock | None = None) -> None:
-        super().__init__(path, clock)
+    def __init__(self, store: Store, clock: Clock | None = None) -> None:
+        super().__init__(store, clock)
         self.followed = 0
         """The position up to which this process has reacted to events; the stored position may be a few events behind."""
         self._names: dict[str, Key] = {}
         """Names that no stored event holds yet."""
         self._pictures = WeakValueDictionary[str, Key]()
         """Pictures by their digests, while events that name them are being stored."""
-        try:
-            upgrade_tables(path)
-            self._events = _Events({"SQLITE_DBNAME": str(path), "CREATE_TABLE": "no"})
-        except (PersistenceError, sqlite3.Error, OSError) as error:
-            raise explain(path, error) from error
+        with store.explained():
+            store.upgrade()
+        self._events = _Events(self)
 
     @classmethod
-    def create(cls, path: Path, clock: Clock | None = None) -> Self:
+    def create(cls, place: Place, clock: Clock | None = None) -> Self:
         """A new, empty log, or the existing one. Raises ``LogError`` where it cannot be created."""
-        if is_blank(path):
-            if not path.parent.is_dir():
-                raise LogError(f"no folder {path.parent} for the log; make it", hint=Hint.NAME_OTHER_LOG)
-            try:
-                create_tables(path)
-            except (sqlite3.Error, OSError) as error:
-                raise explain(path, error) from error
-        return cls.open(path, clock)
+        store = open_store(place)
+        if store.is_blank():
+            store.create()
+        return cls.open(place, clock)
 
     def close(self) -> None:
         """Close every connection of this thread."""
@@ -131,11 +122,11 @@ class Ledger(Log):
         for _ in range(RACES - 1):
             with suppress(IntegrityError):
                 return decide()
-        with self._events.recorder.datastore.writer.alone():
+        with self._events.recorder.writer.alone():
             return decide()
 
     def _writes_alone(self) -> bool:
-        return self._events.recorder.datastore.writer.is_alone
+        return self._events.recorder.writer.is_alone
 
     def write(self, kind: type[A], id: UUID, decide: Callable[[A], None]) -> A:
         """Load the aggregate, let it decide, store its events; decide again when another process wrote it meanwhile."""
@@ -224,7 +215,7 @@ class Ledger(Log):
     def _explained(self, error: Exception) -> Exception:
         """The error in the form that the ledger raises."""
         is_ours = isinstance(error, PersistenceError) and not isinstance(error, IntegrityError)
-        return explain(self.path, error) if is_ours else error
+        return self.database.explain(error) if is_ours else error
 
     def _store(self, events: Sequence[Event], tracking: Tracking | None, also: Work[None] | None) -> None:
         words = words_of(events)
@@ -280,8 +271,7 @@ class Ledger(Log):
         key = self._pictures.get(digest)
         if key is not None:
             return key
-        with self.reading() as connection:
-            stored = find_picture(connection, digest)
+        stored = find_picture(self, digest)
         if stored is not None:
             return stored
         key = self._pictures[digest] = keep(picture, "a picture")
@@ -294,10 +284,8 @@ class Ledger(Log):
 
     def change(self, work: Work[T]) -> T:
         """Do the work in a transaction of the log's writer. Raises ``LogError`` where nothing can be stored."""
-        try:
-            return self._events.recorder.datastore.writer.do(work)
-        except (sqlite3.Error, OSError) as error:
-            raise explain(self.path, error) from error
+        with self.database.explained():
+            return self._events.recorder.writer.do(work)
 
 
 def refuse_if_stored_since(position: int, topics: Sequence[str], own: int) -> Work[None]:
@@ -329,9 +317,13 @@ class _Events(Application[UUID]):
     name = "grokputer"
     recorder: LogRecorder
 
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        super().__init__()
+
     def construct_factory(self, env: Environment) -> InfrastructureFactory[Any]:
         # Always this factory: an environment variable cannot name code that opens the log.
-        return LogFactory(env)
+        return LogFactory(self._log, env)
 
     def construct_mapper(self) -> FactMapper:
         return FactMapper()

@@ -1,14 +1,12 @@
 """The log opened for reading: events by position, by aggregate and by time, and the content beside them.
 
-It needs only SQLite. Reading commands do not load the event sourcing library, and write at most views.
+It needs only the store. Reading commands do not load the event sourcing library, and write at most views.
 """
 
 from __future__ import annotations
 
-import sqlite3
-import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -16,20 +14,16 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import UUID
 
 from ...domain.aggregates.base import Aggregate
-from ...domain.errors import Hint, LogError, NotFound
+from ...domain.errors import LogError, NotFound
 from ...domain.events import EVENTS, Event, Timestamped
 from ...domain.events.base import CONTENT
 from ...projections.wording.words import ERASED, reveal, say_words
 from .codec import Recorded, decode, decode_timestamp
-from .connection import connect, explain, is_as_it_lies, is_folder_writable
-from .locks import WriteLock
+from .place import Place, open_store
+from .port import COLUMNS, LARGEST, Row, Rows, Store
 
 if TYPE_CHECKING:
     from ...domain.ports import Clock
-
-APPLICATION_ID = 0x47524F4B
-"""Marks a file as a log of this program (``PRAGMA application_id``): the letters GROK."""
-
 
 BATCH = 200
 """Rows read at a time; measured: 3.8 us an event; 8.5 us with 5,000 at a time, because objects that live longer cost
@@ -38,18 +32,11 @@ more memory management."""
 SHORTEST = 4
 """Fewest characters of an abbreviated id; chosen: a mistyped character should match nothing."""
 
-LARGEST = 2**63 - 1
-"""The largest integer of SQLite: no position and no number of events is larger."""
-
-COLUMNS = "position, originator_id, originator_version, topic, state"
-
-MAY_BE_THEN = """(substr(state, 10, 19) <= ? OR substr(state, 1, 9) <> CAST('{"time":"' AS BLOB)
- OR instr(substr(state, 29, 9), CAST('Z"' AS BLOB)) = 0)"""
+MAY_BE_THEN = "(substr(state, 10, 19) <= ? OR substr(state, 1, 9) <> ? OR instr(substr(state, 29, 9), ?) = 0)"
 """SQL condition: events of this second or earlier, by the first bytes of their states; and all whose state does not
 begin with a time in UTC."""
-
-Row = tuple[int, str, int, str, bytes]
-"""These columns of one event."""
+TIME_FIRST, IN_UTC = b'{"time":"', b'Z"'
+"""The second and the third value of the condition."""
 
 A = TypeVar("A", bound=Aggregate)
 T = TypeVar("T")
@@ -64,41 +51,29 @@ class SystemClock:
 
 
 class Log:
-    """One log file, for reading; it writes only views. Open it with ``Log.open``. Thread-safe."""
+    """One log, for reading; it writes only views. Open it with ``Log.open``. Thread-safe."""
 
-    def __init__(self, path: Path, clock: Clock | None = None) -> None:
-        self.path = path
+    def __init__(self, store: Store, clock: Clock | None = None) -> None:
+        self.database = store
+        self.label, self.path = store.label, store.path
         self.clock = clock or SystemClock()
-        self._threads = threading.local()
-        self._is_folder_writable = is_folder_writable(path)
         self.tables_seen = -1
-        """The file's schema version at which the SQL tables were last found valid."""
+        """The store's schema version at which the SQL tables were last found valid."""
 
     @classmethod
-    def open(cls, path: Path, clock: Clock | None = None) -> Self:
-        """The log at the path. Raises ``LogError`` when there is none, or the file is not a log."""
-        if not path.exists():
-            raise LogError(f"no log at {path}", hint=Hint.MAKE_LOG)
-        if path.is_dir():
-            raise LogError(f"{path} is a folder, not a log", hint=Hint.NAME_LOG)
-        try:
-            with closing(connect(path, "ro")) as connection:
-                application_id = connection.execute("PRAGMA application_id").fetchone()[0]
-        except sqlite3.Error as error:
-            raise explain(path, error) from error
-        if application_id != APPLICATION_ID:
-            raise LogError(f"{path} is not a log of grokputer", hint=Hint.MAKE_LOG)
-        return cls(path, clock)
+    def open(cls, place: Place, clock: Clock | None = None) -> Self:
+        """The log at the place. Raises ``LogError`` when there is none, or what is there is not a log."""
+        store = open_store(place)
+        store.require()
+        return cls(store, clock)
 
     def close(self) -> None:
         """Close this thread's connections; the next read opens another."""
-        for name in ("connection", "views", "lock"):
-            connection = self._threads.__dict__.pop(name, None)
-            if connection is not None:
-                connection.close()
+        self.database.close()
 
     def __del__(self) -> None:
-        self.close()
+        if "database" in vars(self):
+            self.close()
 
     def read(self, first: int = 1, last: int | None = None, topics: Sequence[str] = ()) -> Iterator[Recorded]:
         """The events between two positions, inclusive, in order, fetched in batches.
@@ -109,7 +84,7 @@ class Log:
             yield Recorded(position, decode(topic, id, version, state))
 
     def scan(
-        self, first: int, last: int | None, handled: Collection[str], connection: sqlite3.Connection | None = None
+        self, first: int, last: int | None, handled: Collection[str], connection: Rows | None = None
     ) -> Iterator[tuple[int, Event | Timestamped]]:
         """Events of these topics, and only the timestamps of all others, with their positions. Raises ``LogError``.
 
@@ -120,7 +95,7 @@ class Log:
             yield position, (decode if topic in handled else decode_timestamp)(topic, id, version, state)
 
     def _rows(
-        self, first: int, last: int | None, topics: Sequence[str] = (), connection: sqlite3.Connection | None = None
+        self, first: int, last: int | None, topics: Sequence[str] = (), connection: Rows | None = None
     ) -> Iterator[Row]:
         """The stored rows, in order, fetched in batches."""
         conditions, values = _of_topics(topics)
@@ -233,15 +208,13 @@ class Log:
         text of the times first, because decoding a million events is too slow.
         """
         second = time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
-        with self.reading() as connection:
-            cursor = connection.execute(
-                f"SELECT {COLUMNS} FROM stored_events WHERE position <= ? AND {MAY_BE_THEN} ORDER BY position DESC",
-                (self.position, second),
-            )
-            with closing(cursor):
-                for position, id, version, topic, state in cursor:
-                    if decode_timestamp(topic, id, version, state).time <= time:
-                        return int(position)
+        before, where = self.position + 1, f"WHERE position < ? AND {MAY_BE_THEN} ORDER BY position DESC LIMIT ?"
+        limit = 1  # mostly the first one decides
+        while rows := self._select_rows(where, before, second, TIME_FIRST, IN_UTC, limit):
+            for position, id, version, topic, state in rows:
+                if decode_timestamp(topic, id, version, state).time <= time:
+                    return position
+            before, limit = rows[-1][0], BATCH
         return 0
 
     def find_name(self, name: str) -> str | None:
@@ -273,27 +246,12 @@ class Log:
         """The position of the named follower; 0 when it has not begun."""
         return self._one("SELECT notification_id FROM tracking WHERE application_name = ?", name) or 0
 
-    @contextmanager
-    def changing_views(self) -> Iterator[sqlite3.Connection]:
+    def changing_views(self) -> AbstractContextManager[Rows]:
         """This thread's connection for views, in a transaction that ends with the block. Raises ``LogError``, ``Unwritable``.
 
         Views are committed without waiting for the disk: what a power cut undoes can be computed again from the log.
         """
-        try:
-            if "views" not in self._threads.__dict__:
-                self._threads.lock, self._threads.views = WriteLock(self.path), connect(self.path)
-                self._threads.views.execute("PRAGMA synchronous = NORMAL")
-            connection: sqlite3.Connection = self._threads.views
-            with nullcontext() if self._writes_alone() else self._threads.lock:
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield connection
-                    connection.execute("COMMIT")
-                finally:
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
-        except (sqlite3.Error, OSError) as error:
-            raise explain(self.path, error) from error
+        return self.database.changing_views(is_alone=self._writes_alone())
 
     def _writes_alone(self) -> bool:
         """Whether this thread has the right to write already, until a block ends."""
@@ -305,7 +263,7 @@ class Log:
             for position, id, version, topic, state in self._select_rows(where, *values)
         ]
 
-    def _select_rows(self, where: str, *values: Any, connection: sqlite3.Connection | None = None) -> list[Row]:
+    def _select_rows(self, where: str, *values: Any, connection: Rows | None = None) -> list[Row]:
         with self.reading() if connection is None else nullcontext(connection) as opened:
             return opened.execute(f"SELECT {COLUMNS} FROM stored_events {where}", values).fetchall()
 
@@ -314,25 +272,9 @@ class Log:
             row = connection.execute(statement, values).fetchone()
         return row[0] if row else None
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection, which cannot write."""
-        try:
-            if "connection" in self._threads.__dict__ and self._threads.lies != self._lies():
-                self._threads.__dict__.pop("connection").close()  # opened as immutable, and the file has changed since
-            if "connection" not in self._threads.__dict__:
-                self._threads.lies = self._lies()
-                self._threads.connection = connect(self.path, "ro")
-            yield self._threads.connection
-        except sqlite3.Error as error:
-            raise explain(self.path, error) from error
-
-    def _lies(self) -> tuple[int, int, int] | None:
-        """State of a log in a folder that cannot be written, to notice changes by another user; None elsewhere."""
-        if self._is_folder_writable:
-            return None
-        stat = self.path.stat()
-        return stat.st_mtime_ns, stat.st_size, is_as_it_lies(self.path)
+    def reading(self) -> AbstractContextManager[Rows]:
+        """This thread's connection, which cannot write. Raises ``LogError``."""
+        return self.database.reading()
 
 
 def _of_topics(topics: Sequence[str]) -> tuple[list[str], list[Any]]:
@@ -361,8 +303,8 @@ def adapters_folder(log: Path) -> Path:
 class LogAsOf(Log):
     """A log as of an earlier position: events after ``until`` are not visible; None is now."""
 
-    def __init__(self, path: Path, clock: Clock | None = None) -> None:
-        super().__init__(path, clock)
+    def __init__(self, store: Store, clock: Clock | None = None) -> None:
+        super().__init__(store, clock)
         self.until: int | None = None
         self.lacking: set[str] = set()
         """Content keys that were requested but are missing."""

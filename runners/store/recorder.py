@@ -1,74 +1,61 @@
-"""The recorder of ``eventsourcing`` on the log's tables: one reading connection per thread, and the log's writer."""
+"""The recorder of ``eventsourcing`` on the log's tables: the log's own reading connections, and its writer."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from itertools import chain, islice
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
 from eventsourcing.persistence import (
+    InfrastructureFactory,
     IntegrityError,
     JSONTranscoder,
     Mapper,
     Notification,
     OperationalError,
     PersistenceError,
+    ProcessRecorder,
     StoredEvent,
     Tracking,
+    TrackingRecorder,
 )
-from eventsourcing.sqlite import SQLiteCursor, SQLiteDatastore, SQLiteFactory, SQLiteProcessRecorder
 from eventsourcing.utils import Environment
 
 from ...domain.events import Event
 from .codec import decode, encode
-from .log import COLUMNS, Log
+from .log import Log
+from .port import COLUMNS, LARGEST
 from .writer import Row, Transaction, Work, Writer
 
 T = TypeVar("T")
 
+TRACK = (
+    "INSERT INTO tracking (application_name, notification_id) VALUES (?, ?) ON CONFLICT (application_name) "
+    "DO UPDATE SET notification_id = excluded.notification_id "
+    "WHERE tracking.notification_id IS NULL OR tracking.notification_id < excluded.notification_id"
+)
+"""Brings a follower further; a position that it has reached or passed changes nothing."""
 
-class LogDatastore(SQLiteDatastore):
-    """A reading connection in each thread, and the one writer.
 
-    The library's pool would close connections that other threads are reading from, which Python 3.11 answers with a
-    segmentation fault.
-    """
+class LogRecorder(ProcessRecorder):
+    """Stores events through the writer, and the process's tracking in the same transaction."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(str(path))
-        self.log, self.writer = Log(path), Writer(path)
-
-    @contextmanager
-    def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
-        """A cursor of this thread's connection, which cannot write. Raises ``LogError``."""
-        if commit:
-            raise OperationalError("only the writer writes")
-        with self.log.reading() as connection, closing(connection.cursor()) as cursor:
-            cursor.row_factory = sqlite3.Row
-            yield SQLiteCursor(cursor)
+    def __init__(self, log: Log) -> None:
+        self.log, self.writer = log, Writer(log.database)
 
     def close(self) -> None:
         """Close this thread's connection and the writer's. Not while another thread writes."""
-        super().close()
-        self.log.close()
+        self.log.database.close()
         self.writer.close()
-
-
-class LogRecorder(SQLiteProcessRecorder):
-    """Stores events through the writer, and the process's tracking in the same transaction."""
-
-    datastore: LogDatastore
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
         """Store the events at the log's end; their positions. Raises ``IntegrityError`` when one of the versions exists."""
         rows = _rows(stored_events)
         tracking: Tracking | None = kwargs.get("tracking")
         also: Work[None] | None = kwargs.get("also")
-        return self._do(lambda transaction: self._store(transaction, rows, tracking, also))
+        return self._do(lambda transaction: _store(transaction, rows, tracking, also))
 
     def insert_all(
         self, batch: Sequence[tuple[Sequence[Row], Work[None] | None]], also_for_all: Work[None] | None = None
@@ -80,22 +67,44 @@ class LogRecorder(SQLiteProcessRecorder):
         """
 
         def work(rows: Sequence[Row], also: Work[None] | None) -> Work[Sequence[int]]:
-            return lambda transaction: self._store(transaction, rows, None, also)
+            return lambda transaction: _store(transaction, rows, None, also)
 
         def together(transaction: Transaction) -> list[Sequence[int]]:
-            positions = iter(self._store(transaction, [*chain(*(rows for rows, _ in batch))], None, also_for_all))
+            positions = iter(_store(transaction, [*chain(*(rows for rows, _ in batch))], None, also_for_all))
             return [[*islice(positions, len(rows))] for rows, _ in batch]
 
         has_one_way = also_for_all is None or len(batch) < 2
-        with _translated():
-            outcomes = self.datastore.writer.do_all(
-                [work(*member) for member in batch], None if has_one_way else together
-            )
-        return [_translate(outcome) if isinstance(outcome, sqlite3.Error) else outcome for outcome in outcomes]
+        with self._translated():
+            outcomes = self.writer.do_all([work(*member) for member in batch], None if has_one_way else together)
+        return [self._translate(outcome) if isinstance(outcome, Exception) else outcome for outcome in outcomes]
 
     def insert_tracking(self, tracking: Tracking) -> None:
         """Store a follower's position. Raises ``IntegrityError`` when it is already further."""
-        self._do(lambda transaction: self._store(transaction, [], tracking))
+        self._do(lambda transaction: _store(transaction, [], tracking))
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """The events of one aggregate, with versions above ``gt`` up to ``lte``, at most ``limit``."""
+        order = "DESC" if desc else "ASC"
+        with self.log.reading() as rows:
+            found = rows.execute(
+                f"SELECT {COLUMNS} FROM stored_events WHERE originator_id = ? AND originator_version > ? "
+                f"AND originator_version <= ? ORDER BY originator_version {order} LIMIT ?",
+                (
+                    _hex(originator_id),
+                    -1 if gt is None else gt,
+                    LARGEST if lte is None else lte,
+                    LARGEST if limit is None else limit,
+                ),
+            ).fetchall()
+        return [StoredEvent(UUID(id), version, topic, state) for _, id, version, topic, state in found]
 
     def select_notifications(
         self,
@@ -108,50 +117,63 @@ class LogRecorder(SQLiteProcessRecorder):
     ) -> Sequence[Notification]:
         """The events from ``start`` to ``stop``, at most ``limit``; only of these topics where some are given."""
         first = (start or 0) + (not inclusive_of_start)
-        where, values = "position >= ? AND position <= coalesce(?, position)", [first, stop, *topics, limit]
         named = f"AND topic IN ({','.join('?' * len(topics))}) " if topics else ""
-        with self.datastore.transaction(commit=False) as cursor:
-            cursor.execute(
-                f"SELECT {COLUMNS} FROM stored_events WHERE {where} {named}ORDER BY position LIMIT ?", values
-            )
-            return [
-                Notification(self.convert_originator_id(id), version, topic, state, id=position)
-                for position, id, version, topic, state in cursor.fetchall()
-            ]
+        with self.log.reading() as rows:
+            found = rows.execute(
+                f"SELECT {COLUMNS} FROM stored_events WHERE position >= ? AND position <= ? {named}"
+                "ORDER BY position LIMIT ?",
+                (first, LARGEST if stop is None else stop, *topics, limit),
+            ).fetchall()
+        return [
+            Notification(UUID(id), version, topic, state, id=position) for position, id, version, topic, state in found
+        ]
 
-    def _store(
-        self,
-        transaction: Transaction,
-        rows: Sequence[Row],
-        tracking: Tracking | None,
-        also: Work[None] | None = None,
-    ) -> list[int]:
-        positions = transaction.append(rows) if rows else []
-        if tracking is not None:
-            self._insert_tracking(SQLiteCursor(transaction.connection.cursor()), tracking)
-        if also is not None:
-            also(transaction)
-        return positions
+    def max_notification_id(self) -> int | None:
+        """The position of the newest event; None without any."""
+        return self.log.position or None
+
+    def max_tracking_id(self, application_name: str) -> int | None:
+        """The position of the follower; None where it has not begun."""
+        return self.log.tracked(application_name) or None
+
+    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> NoReturn:
+        """Not possible: followers use ``Watch``."""
+        raise NotImplementedError("this recorder has no subscriptions; use Watch")
 
     def _do(self, work: Work[T]) -> T:
-        with _translated():
-            return self.datastore.writer.do(work)
+        with self._translated():
+            return self.writer.do(work)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn errors of the database and of the system into those of ``eventsourcing``."""
+        try:
+            yield
+        except Exception as error:
+            if not self.log.database.is_error(error):
+                raise
+            raise self._translate(error) from error
+
+    def _translate(self, error: Exception) -> Exception:
+        if not self.log.database.is_error(error):
+            return error
+        kind: type[PersistenceError] = IntegrityError if self.log.database.is_conflict(error) else OperationalError
+        translated = kind(error)
+        translated.__cause__ = error
+        return translated
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn errors of SQLite and of the system into those of ``eventsourcing``."""
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise _translate(error) from error
-
-
-def _translate(error: sqlite3.Error | OSError) -> PersistenceError:
-    kind = IntegrityError if isinstance(error, sqlite3.IntegrityError) else OperationalError
-    translated = kind(error)
-    translated.__cause__ = error
-    return translated
+def _store(
+    transaction: Transaction, rows: Sequence[Row], tracking: Tracking | None, also: Work[None] | None = None
+) -> list[int]:
+    positions = transaction.append(rows) if rows else []
+    if tracking is not None:
+        values = (tracking.application_name, tracking.notification_id)
+        if not transaction.connection.execute(TRACK, values).rowcount:
+            raise IntegrityError(f"{tracking.application_name} is at {tracking.notification_id} or further")
+    if also is not None:
+        also(transaction)
+    return positions
 
 
 def _rows(stored_events: Sequence[StoredEvent]) -> list[Row]:
@@ -188,13 +210,29 @@ class FactMapper(Mapper[UUID]):
         return decode(stored_event.topic, text, stored_event.originator_version, stored_event.state)
 
 
-class LogFactory(SQLiteFactory):
-    """The factory of ``eventsourcing`` with the log's datastore and recorder; ``SQLITE_DBNAME`` is the log's path."""
+class LogFactory(InfrastructureFactory[TrackingRecorder]):
+    """The factory of ``eventsourcing`` with the log's one recorder."""
 
-    process_recorder_class = LogRecorder
-    datastore: LogDatastore
-
-    def __init__(self, env: Environment) -> None:
+    def __init__(self, log: Log, env: Environment) -> None:
         super().__init__(env)
-        self.datastore.close()
-        self.datastore = LogDatastore(Path(str(env.get(self.SQLITE_DBNAME))))
+        self._recorder = LogRecorder(log)
+
+    def aggregate_recorder(self, purpose: str = "events") -> LogRecorder:
+        """The recorder."""
+        return self._recorder
+
+    def application_recorder(self) -> LogRecorder:
+        """The recorder."""
+        return self._recorder
+
+    def tracking_recorder(self, tracking_recorder_class: Any = None) -> Any:
+        """The recorder."""
+        return self._recorder
+
+    def process_recorder(self) -> LogRecorder:
+        """The recorder."""
+        return self._recorder
+
+    def close(self) -> None:
+        """Close the recorder's connections."""
+        self._recorder.close()

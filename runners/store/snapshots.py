@@ -5,7 +5,7 @@ The row ``head`` at a position lists, by name of the part, the position of the r
 
 from __future__ import annotations
 
-import sqlite3
+from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from ...domain.errors import LogError
 from ...projections.state.shards import damaged, decode, encode
 from ...projections.state.state import HEAD, VERSION, State
+from .port import Rows, in_parts
 
 EVERY = 100
 """Events between two snapshots; chosen: folding half of them takes under a ms, and all snapshots take a seventh of the
@@ -24,10 +25,10 @@ def is_due(position: int) -> bool:
     return position % EVERY == 0
 
 
-def load_moment(connection: sqlite3.Connection, position: int | None = None) -> State | None:
+def load_moment(connection: Rows, position: int | None = None) -> State | None:
     """The state from the newest snapshot not later than the position (None: of all); None where this program has none.
 
-    Raises ``sqlite3.Error``, and ``LogError`` for a damaged snapshot.
+    Raises errors of the database, and ``LogError`` for a damaged snapshot.
     """
     head = _find_head(connection, position)
     if head is None or _read(head, _Versioned).version != VERSION:
@@ -47,19 +48,17 @@ class Snapshot(NamedTuple):
     parts: dict[str, bytes]
 
 
-def save_snapshot(
-    connection: sqlite3.Connection, state: State, schema: str = "main", before: Snapshot | None = None
-) -> Snapshot | None:
+def save_snapshot(connection: Rows, state: State, prefix: str = "", before: Snapshot | None = None) -> Snapshot | None:
     """Save a snapshot of the state, in the caller's transaction. Idempotent.
 
     It is not saved where the snapshot before it is missing: a later fold from there will save both. A caller that has
     just saved that one, without releasing the table, may pass it as ``before``; otherwise it is read.
     """
-    table, dumped, position = f"{schema}.moments", state.dump(), state.position
+    table, dumped, position = f"{prefix}moments", state.dump(), state.position
     if before is None:
-        if is_of_another_program(connection, schema):
+        if is_of_another_program(connection, prefix):
             connection.execute(f"DELETE FROM {table}")
-        before = _find_before(connection, position, schema)
+        before = _find_before(connection, position, prefix)
     if before is None or before.position != position - EVERY:
         return None
     own, places = decode(dumped.pop(HEAD), dict[str, Any]), dict[str, int]()
@@ -67,31 +66,32 @@ def save_snapshot(
         places[name] = before.places[name] if before.parts.get(name) == part else position
     rows = [(name, position, dumped[name]) for name, place in places.items() if place == position]
     rows.append((HEAD, position, encode({**own, "parts": places})))
-    connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", rows)
+    replace = "ON CONFLICT (name, position) DO UPDATE SET state = excluded.state"
+    connection.executemany(f"INSERT INTO {table} VALUES (?, ?, ?) {replace}", rows)
     return Snapshot(position, places, dumped)
 
 
-def _find_before(connection: sqlite3.Connection, position: int, schema: str) -> Snapshot | None:
+def _find_before(connection: Rows, position: int, prefix: str) -> Snapshot | None:
     """The newest snapshot before the position; at position 0 an empty one."""
     if position == EVERY:
         return Snapshot(0, {}, {})
-    head = _find_head(connection, position - 1, schema)
+    head = _find_head(connection, position - 1, prefix)
     if head is None:
         return None
     latest = _read(head, _Head)
-    return Snapshot(latest.position, latest.parts, _parts(connection, latest.parts, schema))
+    return Snapshot(latest.position, latest.parts, _parts(connection, latest.parts, prefix))
 
 
-def is_last_kept(connection: sqlite3.Connection, position: int) -> bool:
+def is_last_kept(connection: Rows, position: int) -> bool:
     """Whether the last snapshot due up to the position exists; True where none is due yet."""
     due = position // EVERY * EVERY
     kept = "SELECT 1 FROM moments WHERE name = ? AND position = ?"
     return due == 0 or connection.execute(kept, (HEAD, due)).fetchone() is not None
 
 
-def is_of_another_program(connection: sqlite3.Connection, schema: str = "main") -> bool:
+def is_of_another_program(connection: Rows, prefix: str = "") -> bool:
     """Whether the newest snapshot is of a program with another fold or other events, or is unreadable."""
-    newest = _find_head(connection, None, schema)
+    newest = _find_head(connection, None, prefix)
     try:
         return newest is not None and _read(newest, _Head).version != VERSION
     except LogError:
@@ -117,19 +117,23 @@ def _read(head: bytes, form: type[S]) -> S:
         raise damaged(error) from error
 
 
-def _find_head(connection: sqlite3.Connection, position: int | None, schema: str = "main") -> bytes | None:
+def _find_head(connection: Rows, position: int | None, prefix: str = "") -> bytes | None:
     until = "" if position is None else f"AND position <= {position} "
     row = connection.execute(
-        f"SELECT state FROM {schema}.moments WHERE name = ? {until}ORDER BY position DESC LIMIT 1", (HEAD,)
+        f"SELECT state FROM {prefix}moments WHERE name = ? {until}ORDER BY position DESC LIMIT 1", (HEAD,)
     ).fetchone()
     return row[0] if row is not None else None
 
 
-def _parts(connection: sqlite3.Connection, places: dict[str, int], schema: str = "main") -> dict[str, bytes]:
+def _parts(connection: Rows, places: dict[str, int], prefix: str = "") -> dict[str, bytes]:
     """The parts by name, each from its position."""
-    rows = connection.execute(
-        f"SELECT name, state FROM json_each(?) AS place CROSS JOIN {schema}.moments AS part "
-        "ON part.name = place.key AND part.position = place.value",
-        (encode(places).decode(),),
-    )
-    return dict(rows.fetchall())
+    found = dict[str, bytes]()
+    for part, marks in in_parts([*places.items()], 2):
+        rows = connection.execute(
+            f"WITH place (name, position) AS (VALUES {marks}) SELECT part.name, part.state "
+            f"FROM place CROSS JOIN {prefix}moments AS part "
+            "WHERE part.name = place.name AND part.position = place.position",
+            [*chain.from_iterable(part)],
+        )
+        found.update(rows.fetchall())
+    return found

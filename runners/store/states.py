@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ...projections.state.state import HANDLED, State
-from .connection import if_table
 from .log import Log
 from .snapshots import load_moment
 
@@ -21,7 +20,7 @@ def load_state(log: Log, position: int | None = None) -> State:
 def load_snapshot(log: Log, position: int | None = None) -> State:
     """The state from the newest snapshot not later than the position (None: now); a blank one where there is none."""
     with log.reading() as connection:
-        return if_table(lambda: load_moment(connection, position)) or State()
+        return log.database.if_table(lambda: load_moment(connection, position)) or State()
 
 
 @contextmanager

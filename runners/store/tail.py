@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable
 
-from .connection import connect, explain
 from .log import Log
 
 POLL_S = 0.005
@@ -23,17 +21,15 @@ class Watch:
     def __init__(
         self,
         log: Log,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.path = log.path
-        self._sleep, self._monotonic = sleep, monotonic
+        self._store, self._monotonic = log.database, monotonic
         self._pause = POLL_S
-        try:
-            self._connection = connect(log.path, "ro")
-            self._seen = self._version()
-        except sqlite3.Error as error:
-            raise explain(self.path, error) from error
+        with self._store.explained():
+            self._changes = log.database.changes()
+            self._seen = self._changes.version()
+        self._sleep = sleep or self._changes.rest
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until the log was written since the last call; False after ``timeout_s`` seconds without. Raises ``LogError``.
@@ -41,23 +37,16 @@ class Watch:
         The pauses between two checks double while nothing happens, from ``POLL_S`` to ``IDLE_POLL_S``.
         """
         end = self._monotonic() + timeout_s
-        try:
-            while (version := self._version()) == self._seen:
+        with self._store.explained():
+            while (version := self._changes.version()) == self._seen:
                 left = end - self._monotonic()
                 if left <= 0:
                     return False
                 self._sleep(min(self._pause, left))
                 self._pause = min(2 * self._pause, IDLE_POLL_S)
-        except sqlite3.Error as error:
-            raise explain(self.path, error) from error
         self._seen, self._pause = version, POLL_S
         return True
 
     def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
-
-    def _version(self) -> int:
-        # SQLite changes it for a connection whenever another one commits.
-        version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
-        return version
+        """Close its connection."""
+        self._changes.close()

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TypeVar
 
 from ...domain.errors import LogError
 from ...domain.merkle import NodesAt, Tree, leaf
-from .connection import connect, insert_rows
-from .locks import WriteLock
+from .port import Pen, Rows, Store, insert_rows
 
 T = TypeVar("T")
 Row = tuple[str, int, str, bytes]
@@ -23,9 +20,9 @@ _INSERT = f"INSERT INTO stored_events ({_COLUMNS})"
 
 
 class Transaction:
-    """The changes of one commit in progress. The connection is in a transaction that holds SQLite's write lock."""
+    """The changes of one commit in progress. No other process stores beside the connection's transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, tree: Tree | None) -> None:
+    def __init__(self, connection: Rows, tree: Tree | None) -> None:
         self.connection = connection
         self.known_tree = tree.copy() if tree is not None else None
         """The tree; None until it is needed."""
@@ -59,32 +56,31 @@ Work = Callable[[Transaction], T]
 class Writer:
     """One process's connection for writing. Thread-safe; one thread at a time writes."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, store: Store) -> None:
         self._mutex = threading.RLock()
-        self._lock = WriteLock(path)
-        self._connection: sqlite3.Connection | None = None
+        self._pen: Pen = store.pen()
         self._tree: Tree | None = None
         """The tree as this process left it; None where it must be read."""
         self._alone: int | None = None
-        """The thread that holds the lock until its block ends."""
-        self._version = 0
-        """SQLite's ``data_version`` when the tree was last valid: another connection's commit changes it."""
+        """The thread that keeps the turn until its block ends."""
 
     def do(self, work: Work[T]) -> T:
         """Do the work in its own transaction; return its result once everything is safe on the disk.
 
-        Raises what the work raises, which is then undone; ``LogError`` where another process holds the lock;
-        ``sqlite3.Error`` and ``OSError`` where nothing can be stored.
+        Raises what the work raises, which is then undone; ``LogError`` where another process has the turn for too long;
+        errors of the database and the system where nothing can be stored.
         """
         with self._mutex:
             if self.is_alone:
-                return self._commit(work)
-            try:
-                self._lock.acquire()
-                return self._commit(work)
-            finally:
-                self._lock.release()
+                result, commit = self._commit(work)
+            else:
+                try:
+                    self._pen.acquire()
+                    result, commit = self._commit(work)
+                finally:
+                    self._pen.release()
+        self._pen.settle(commit)
+        return result
 
     @property
     def is_alone(self) -> bool:
@@ -96,19 +92,19 @@ class Writer:
         """Until the block ends this thread alone writes, in as many transactions as it needs.
 
         So nothing is stored between what the block reads and what it stores. Raises ``LogError`` where another process
-        holds the lock.
+        has the turn for too long.
         """
         with self._mutex:
             if self.is_alone:
                 yield
                 return
             try:
-                self._lock.acquire()
+                self._pen.acquire(keeps=True)
                 self._alone = threading.get_ident()
                 yield
             finally:
                 self._alone = None
-                self._lock.release()
+                self._pen.release()
 
     def do_all(self, works: Sequence[Work[T]], together: Work[Sequence[T]] | None = None) -> list[T | Exception]:
         """Do the pieces of work, in order, in one commit; return each one's outcome once it is safe on the disk.
@@ -129,35 +125,29 @@ class Writer:
     def close(self) -> None:
         """Close the files; the next work opens them again."""
         with self._mutex:
-            if self._connection is not None:
-                self._connection.close()
-            self._lock.close()
-            self._connection = self._tree = None
+            self._pen.close()
+            self._tree = None
 
-    def _commit(self, work: Work[T]) -> T:
-        if self._connection is None:
-            self._connection = connect(self.path)
-            # What a savepoint keeps of changed pages goes to a temporary file from 64 KB on, which a batch of requests has.
-            self._connection.execute("PRAGMA temp_store = MEMORY")
-        connection, tree = self._connection, self._tree
+    def _commit(self, work: Work[T]) -> tuple[T, int]:
+        """The work's result, and the number of its commit."""
+        pen, tree = self._pen, self._tree
         self._tree = None  # unknown until the commit
+        rows = pen.rows
         try:
-            # Take the write lock first: a transaction that begins by reading cannot be upgraded while another one writes.
-            connection.execute("BEGIN IMMEDIATE")
-            transaction = Transaction(connection, self._current(connection, tree))
+            is_current = pen.begin(tree.size if tree is not None else None)
+            transaction = Transaction(rows, _current(rows, tree, is_current))
             result = work(transaction)
-            connection.execute("COMMIT")
+            commit = pen.commit()
         finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            if rows.in_transaction:
+                rows.execute("ROLLBACK")
         self._tree = transaction.known_tree
-        return result
+        return result, commit
 
-    def _current(self, connection: sqlite3.Connection, tree: Tree | None) -> Tree | None:
-        """The tree; None where another connection has stored events since. Most other commits only change views."""
-        version: int = connection.execute("PRAGMA data_version").fetchone()[0]
-        seen, self._version = self._version, version
-        return tree if tree is not None and (seen == version or tree.size == _size(connection)) else None
+
+def _current(rows: Rows, tree: Tree | None, is_current: bool) -> Tree | None:
+    """The tree; None where another connection has stored events since. Most other commits only change views."""
+    return tree if tree is not None and (is_current or tree.size == _size(rows)) else None
 
 
 def _try(work: Work[T], transaction: Transaction) -> T | Exception:
@@ -178,17 +168,17 @@ def _try(work: Work[T], transaction: Transaction) -> T | Exception:
     return result
 
 
-def read_tree(connection: sqlite3.Connection) -> Tree:
+def read_tree(connection: Rows) -> Tree:
     """The tree over all stored events, from the nodes beside them. Raises ``LogError`` where events are missing."""
     return Tree.at(_size(connection), stored_nodes(connection))
 
 
-def _size(connection: sqlite3.Connection) -> int:
+def _size(connection: Rows) -> int:
     """The number of stored events: the newest one's position."""
     return connection.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
 
 
-def stored_nodes(connection: sqlite3.Connection) -> NodesAt:
+def stored_nodes(connection: Rows) -> NodesAt:
     """The function that reads the tree's nodes. It raises ``LogError`` for a position without an event."""
 
     def nodes_at(position: int) -> bytes:

@@ -17,7 +17,8 @@ from ...domain.events.base import KEY
 from ...domain.settings.settings import ROLES
 from ...projections.wording.sentences import short_text
 from ..explain.run_filter import parse_time
-from ..store.log import LARGEST, SHORTEST
+from ..store.log import SHORTEST
+from ..store.port import LARGEST
 
 if TYPE_CHECKING:
     from ..store.log import Log
@@ -62,7 +63,7 @@ def find_position(log: Log, moment: int | datetime) -> int:
     """
     last = log.position
     if not last:
-        raise NotFound(f"{log.path} holds no events yet", hint=Hint.RUN_TASK)
+        raise NotFound(f"{log.label} holds no events yet", hint=Hint.RUN_TASK)
     if not isinstance(moment, datetime):
         if not 1 <= moment <= last:
             shown = moment if abs(moment) <= LARGEST else "of more than 18 digits"

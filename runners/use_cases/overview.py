@@ -14,7 +14,7 @@ from ..explain.run_filter import RunFilter
 from ..explain.run_list import Row, list_runs
 from ..improvement.role_views import view_roles
 from ..improvement.weights import missing
-from ..store.locks import find_worker
+from ..store.lease import find_worker
 from ..store.states import load_state
 from ..wiring.registries import open_registry
 from .lookups import require_role

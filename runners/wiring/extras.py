@@ -18,6 +18,7 @@ EXTRAS = {
     "smollm2": ("gguf",),
     "data": ("datasets", "pyarrow", "toon_format"),
     "endpoint": ("openai",),
+    "postgres": ("psycopg",),
     "serve": ("aiohttp", "jinja2", "prometheus_client"),
     "browser": ("miniwob",),
     "shell": ("sandlock",),

@@ -15,10 +15,11 @@ from places import TESTS
 from grokputer.domain.events import AlertResolved, RolloutStarted
 from grokputer.domain.vocabulary import HandDecision
 from grokputer.projections.state.state import State
-from grokputer.runners.improvement.process_manager import NAME, TRACK, process_new_events
+from grokputer.runners.improvement.process_manager import NAME, process_new_events
 from grokputer.runners.improvement.repeated_decisions import decide_again
 from grokputer.runners.improvement.rollouts import decide_by_hand
 from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.recorder import TRACK
 from grokputer.runners.store.states import fold
 from grokputer.runners.store.writer import Transaction
 

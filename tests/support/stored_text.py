@@ -9,8 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from grokputer.runners.store.connection import connect
-from grokputer.runners.store.content import find_unnamed
+from grokputer.runners.store.sqlite.connection import connect
+from grokputer.runners.store.texts.content import find_unnamed
 
 NAME = "Zebrafish"
 """A word that no log has by itself."""

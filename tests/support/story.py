@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +26,7 @@ from grokputer.domain.verdict import Verdict
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import adapters_folder
+from grokputer.runners.store.place import Place
 from grokputer.runners.wiring.services import Services, base_of, identify_base
 
 BEGIN = datetime(2025, 3, 1, 12, tzinfo=UTC)
@@ -91,9 +91,10 @@ def complete_training(ledger: Ledger, parts: Services, weights: str) -> UUID:
 class Story:
     """What happens to one log, a sentence at a time."""
 
-    def __init__(self, path: Path, clock: Clock | None = None) -> None:
-        self.path = path
-        self.ledger = Ledger.create(path, clock or Ticking())
+    def __init__(self, place: Place, clock: Clock | None = None) -> None:
+        self.place = place
+        self.ledger = Ledger.create(place, clock or Ticking())
+        self.path = self.ledger.path
         self.runs: list[UUID] = []
         for key in ("rating.rule", "canary.rule"):
             self.set(key, "threshold", "ten low ratings tell the story sooner")

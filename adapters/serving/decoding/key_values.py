@@ -27,8 +27,9 @@ class Rows:
         """The tokens of each row in use."""
         # A layer knows its rows weakly. In a cycle, the tensors of each batch would stay until Python's next full search
         # for garbage, which is rare where so many objects live: gigabytes.
-        self._make_layer: Any = partial(_Layer, proxy(self))
-        self.cache: Any = Cache(layer_class_to_replicate=self._make_layer)
+        make_layer: Any = partial(_Layer, proxy(self))
+        self._make_layer = make_layer
+        self.cache: Any = Cache(layer_class_to_replicate=make_layer)
         self.first = 0
         self.width = 0
         self.end = 0

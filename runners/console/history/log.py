@@ -14,9 +14,10 @@ import typer
 from ....projections.wording.sentences import count, short_id, short_text
 from ...archive.files import write_whole
 from ...explain.event_list import list_entries, require_event
+from ...store.place import read_place
 from ..completion import offer_events
 from ..hints import suggest
-from ..options import DEFAULT_DB, Db, folder_of, is_for_subcommand, open_log
+from ..options import DEFAULT_DB, Db, folder_of, folder_of_log, is_for_subcommand, open_log
 from ..rendering import Column, as_time, print_json_line, print_line, print_table, say, show_time
 
 if TYPE_CHECKING:
@@ -140,26 +141,27 @@ def import_(
 
     with (
         nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as lines,
-        folder_of(db),
+        folder_of_log(db),
         _removing_if_new(db),
     ):
-        done = import_log(Ledger.create(db), lines)
-    print_line(f"imported {done.events} events and {done.content} texts into {db}")
-    say(f"adapter weights are not part of a log; copy those of the other one to {adapters_folder(db)}")
+        log = Ledger.create(read_place(db))
+        done = import_log(log, lines)
+    print_line(f"imported {done.events} events and {done.content} texts into {log.label}")
+    say(f"adapter weights are not part of a log; copy those of the other one to {adapters_folder(log.path)}")
 
 
 @contextmanager
-def _removing_if_new(db: Path) -> Iterator[None]:
+def _removing_if_new(db: str) -> Iterator[None]:
     """Remove the log again if the block created it and fails; a log that existed before stays."""
-    from ...store.locks import lock_of
+    from ...store.place import open_store
 
-    is_new = not db.exists()
+    store = open_store(read_place(db))
+    is_new = store.is_blank()
     try:
         yield
     except BaseException:
         if is_new:
-            for file in (db, db.with_name(f"{db.name}-wal"), db.with_name(f"{db.name}-shm"), lock_of(db)):
-                file.unlink(missing_ok=True)
+            store.discard()
         raise
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -104,7 +103,7 @@ def ab(
 
 
 def _compare(
-    db: Path,
+    db: str,
     names: tuple[str, str],
     env: str | None,
     tasks: str,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -32,7 +31,7 @@ class CheckCommand(TyperCommand):
             raise
 
 
-def print_health(db: Path, adapter: str, as_json: bool) -> None:
+def print_health(db: str, adapter: str, as_json: bool) -> None:
     """Print the health of the adapter's rollout, and exit with its status. Raises ``UnknownAdapter``."""
     from ...store.states import load_state
     from ...wiring.services import require_adapter

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -231,7 +230,7 @@ def resume(
     _decide(db, lambda ledger: use_case.resume(ledger, adapter, reason=reason, actor=name_actor(by)))
 
 
-def _decide(db: Path, decide: Callable[[Ledger], RolloutDecision]) -> None:
+def _decide(db: str, decide: Callable[[Ledger], RolloutDecision]) -> None:
     """Take the decision and print what it changed. Raises ``UnknownAdapter``, ``NotPossible``, ``DamagedWeights``."""
     done = decide(open_ledger(db))
     of = f"with {done.weight_percent} % of the runs of role {done.role}"

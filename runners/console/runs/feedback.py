@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -92,7 +91,7 @@ def rate(
 
 
 def _rate_session(
-    db: Path, session: str, first: str | None, second: str | None, by: str | None, has_options: bool
+    db: str, session: str, first: str | None, second: str | None, by: str | None, has_options: bool
 ) -> None:
     """Rate every run of the session; the stars are the only word of the command."""
     from ...use_cases.sessions import rate_session
@@ -202,7 +201,7 @@ def _withdraw(ledger: Ledger, id: UUID, reason: str, actor: str) -> None:
     )
 
 
-def _ask_to_rate(db: Path, prefix: str, by: str | None, has_options: bool) -> None:
+def _ask_to_rate(db: str, prefix: str, by: str | None, has_options: bool) -> None:
     """Show the run and ask for its rating."""
     from .asking import ask_rating, show_run
 
@@ -217,7 +216,7 @@ def _ask_to_rate(db: Path, prefix: str, by: str | None, has_options: bool) -> No
         print_line(f"{short_id(task_run.id.hex)} is rated {rated.stars}{describe_fault(rated.event)}")
 
 
-def _ask_to_correct(db: Path, prefix: str, by: str | None) -> None:
+def _ask_to_correct(db: str, prefix: str, by: str | None) -> None:
     """Show the run and ask what was right."""
     from ...store.states import load_state
     from ...wiring.services import Services

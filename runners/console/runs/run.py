@@ -139,7 +139,7 @@ def _choose_feedback(reviewer: bool, no_feedback: bool) -> Feedback | None:
     return "person" if not no_feedback and sys.stdin.isatty() else None
 
 
-def _conclude(ledger: Ledger, ended: list[UUID], db: Path, as_json: bool) -> None:
+def _conclude(ledger: Ledger, ended: list[UUID], db: str, as_json: bool) -> None:
     """Print the outcomes as JSON or how many succeeded, and what to do next. Raises the last fault of the system."""
     from ...use_cases.runs import outcome_of
 

@@ -182,9 +182,11 @@ def _folder_of_tasks(folder: Path) -> Iterator[None]:
                 place.rmdir()
 
 
-def _folders(db: Path) -> dict[str, Path]:
+def _folders(db: str) -> dict[str, Path]:
     """The folders of tasks that the log's settings name; none where there is no log."""
+    from ...store.place import open_store, read_place
     from ...store.states import load_state
     from ...wiring.task_folders import task_folders
 
-    return task_folders(load_state(open_log(db)).policy, db.absolute()) if db.exists() else {}
+    store = open_store(read_place(db))
+    return {} if store.is_blank() else task_folders(load_state(open_log(db)).policy, store.path.absolute())

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from ...store.place import read_place
 from ..hints import suggest
-from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, folder_of, name_actor, open_ledger
+from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, folder_of_log, name_actor, open_ledger
 from ..rendering import print_line, say
 
 
@@ -21,12 +22,13 @@ def init(db: Db = DEFAULT_DB) -> None:
       grokputer init --db work/events.db
     """
     from ...store.ledger import Ledger
-    from ...store.schema import is_blank
+    from ...store.place import open_store
 
-    is_new = is_blank(db)
-    with folder_of(db):
-        position = Ledger.create(db).position
-    print_line(f"made the log {db}" if is_new else f"the log {db} exists already, with {position} events")
+    place = read_place(db)
+    is_new = open_store(place).is_blank()
+    with folder_of_log(db):
+        position = Ledger.create(place).position
+    print_line(f"made the log {place}" if is_new else f"the log {place} exists already, with {position} events")
     suggest("status" if position else "run click-button", db)
 
 

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
+from ...store.place import read_place
 from ..hints import suggest
-from ..options import DEFAULT_DB, Db, folder_of, open_log
+from ..options import DEFAULT_DB, Db, folder_of, folder_of_log, open_log
 from ..rendering import print_line, say
 
 
@@ -65,13 +66,13 @@ def restore(
     """
     from ...archive.backup import restore as bring_back
 
-    with nullcontext() if dry_run else folder_of(db):
-        done = bring_back(folder, db, force=force, dry_run=dry_run)
+    with nullcontext() if dry_run else folder_of_log(db):
+        done = bring_back(folder, read_place(db), force=force, dry_run=dry_run)
     lost = "events that cannot be counted" if done.lost is None else f"{done.lost} events"
     if dry_run:
-        print_line(f"{folder} is whole: {done.backup.events} events; {db} holds {lost} that it lacks")
+        print_line(f"{folder} is whole: {done.backup.events} events; {read_place(db)} holds {lost} that it lacks")
         return
-    print_line(f"restored {_amount(done.backup.events, done.backup.weights)} from {folder} to {db}")
+    print_line(f"restored {_amount(done.backup.events, done.backup.weights)} from {folder} to {read_place(db)}")
     if done.kept is not None:
         say(f"the log that was there, with {lost} that the backup lacks, is kept as {done.kept}")
     for name in done.backup.missing:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import sys
 from collections.abc import Collection, Iterator
-from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import typer
@@ -17,6 +14,7 @@ import typer
 from ....domain.errors import GrokputerError
 from ....domain.settings.settings import ROLES
 from ....domain.vocabulary import OPEN_TRAININGS, AdapterStatus, Backend, DeliveryStatus
+from ...store.place import open_store, read_place
 from ...wiring.extras import install_command
 from ..hints import suggest
 from ..options import DEFAULT_DB, AsJson, Db, open_log
@@ -50,6 +48,7 @@ EXTRAS = {
     "datasets": ("data", "imports training data"),
     "toon-format": ("data", "reads and writes TOON files"),
     "openai": ("endpoint", "asks models behind an endpoint"),
+    "psycopg": ("postgres", "stores a log in a database of PostgreSQL"),
     "aiohttp": ("serve", "serves models to other programs"),
     "jinja2": ("serve", "draws the pages"),
     "prometheus-client": ("serve", "writes the metrics of the gateway"),
@@ -71,9 +70,6 @@ EXTRAS = {
 
 ROOM_GB = 2.0
 """Free disk space under which the doctor warns; chosen: a training's checkpoints of the embedded model many times over."""
-
-TRIGGERS = ("log_keeps_events", "log_loses_nothing", "log_replaces_nothing")
-"""The triggers that keep the log append-only."""
 
 
 class Check(NamedTuple):
@@ -112,7 +108,7 @@ def doctor(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
     if any(check.result == "fail" for check in checks):
         raise typer.Exit(1)
     if not as_json:
-        suggest("status" if db.exists() else "init", db)
+        suggest("init" if open_store(read_place(db)).is_blank() else "status", db)
 
 
 def _check_python() -> Check:
@@ -193,8 +189,8 @@ def _check_desktop() -> Check:
     return Check("desktop", "ok", "a private screen can be started")
 
 
-def _check_disk(db: Path) -> Check:
-    folder = db.resolve().parent
+def _check_disk(db: str) -> Check:
+    folder = open_store(read_place(db)).path.resolve().parent
     if not folder.is_dir():
         return Check("disk", "fail", f"there is no folder {folder}; make it, or name another with --db")
     free = shutil.disk_usage(folder).free / 1e9
@@ -203,15 +199,18 @@ def _check_disk(db: Path) -> Check:
     return Check("disk", "ok", f"{free:.1f} GB free")
 
 
-def _check_log(db: Path) -> Iterator[Check]:
+def _check_log(db: str) -> Iterator[Check]:
     """Check the log, its triggers, its worker, and what it names: models, channels and the weights of every adapter."""
-    if not db.exists():
-        yield Check("log", "warn", f"no log at {db} yet; make one with 'grokputer init'")
-        return
+    place = read_place(db)
+    store = open_store(place)
     try:
-        yield _check_file(db)
+        if store.is_blank():
+            yield Check("log", "warn", f"no log at {place} yet; make one with 'grokputer init'")
+            return
+        findings = store.examine()
+        yield Check(*next(findings))
         log = open_log(db)
-        yield _check_triggers(db)
+        yield from (Check(*finding) for finding in findings)
         from ....projections.state.state import State
         from ...store.states import fold
 
@@ -220,71 +219,28 @@ def _check_log(db: Path) -> Iterator[Check]:
     except GrokputerError as error:
         yield Check("log", "fail", str(error))
         return
-    yield _check_worker(db, state)
+    yield _check_worker(log, state)
     yield from _check_models(state, log)
     yield from _check_channels(state)
-    yield from _check_weights(db, state)
+    yield from _check_weights(log, state)
 
 
-def _check_worker(db: Path, state: State) -> Check:
+def _check_worker(log: Log, state: State) -> Check:
     """Check whether a worker has the log's lease, and what waits for one."""
-    import fcntl
+    from ...store.port import LEASE
 
     waiting = sum(training.status in OPEN_TRAININGS for training in state.registry.trainings.values())
     waiting += sum(
         adapter.status in (AdapterStatus.REGISTERED, AdapterStatus.PROVEN)
         for adapter in state.registry.adapters.values()
     )
-    lease = Path(f"{db.resolve()}.lease")
-    if lease.exists():
-        with lease.open() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return Check(
-                    "worker", "ok", f"process {file.read().strip() or 'unknown'} is at work, {waiting} waiting"
-                )
+    if (worker := log.database.holder(LEASE)) is not None:
+        return Check("worker", "ok", f"{worker} is at work, {waiting} waiting")
     if waiting:
         return Check(
             "worker", "warn", f"none is at work, and {waiting} trainings or adapters wait; start 'grokputer work'"
         )
     return Check("worker", "ok", "none is at work, and nothing waits for one")
-
-
-def _check_file(db: Path) -> Check:
-    from ...store.connection import connect, explain
-
-    try:
-        with closing(connect(db, "ro")) as connection:
-            problems = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
-        with db.open("rb") as file:
-            is_wal = (
-                file.read(20)[18:] == b"\x02\x02"
-            )  # SQLite, "File Format", 1.3.3; a log as it lies has no journal to ask
-    except sqlite3.Error as error:
-        raise explain(db, error) from error
-    if problems != ["ok"]:
-        return Check("log", "fail", f"{db} is damaged ({problems[0]}); restore it from a backup")
-    if not is_wal:
-        return Check(
-            "log",
-            "warn",
-            "sound, but its journal is not wal, so readers wait for writers; run PRAGMA journal_mode = WAL on it",
-        )
-    return Check("log", "ok", f"{db} is sound, journal wal")
-
-
-def _check_triggers(db: Path) -> Check:
-    from ...store.connection import connect
-
-    with closing(connect(db, "ro")) as connection:
-        triggers = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
-    missing = [name for name in TRIGGERS if name not in triggers]
-    if missing:
-        return Check(
-            "guards", "fail", f"missing: {', '.join(missing)}; the log could be changed, restore it from a backup"
-        )
-    return Check("guards", "ok", "the log refuses changes and deletions")
 
 
 def _check_models(state: State, log: Log) -> Iterator[Check]:
@@ -360,11 +316,11 @@ def _check_channels(state: State) -> Iterator[Check]:
         yield Check("deliveries", "warn", f"{lost} given up; see 'grokputer alerts'")
 
 
-def _check_weights(db: Path, state: State) -> Iterator[Check]:
+def _check_weights(log: Log, state: State) -> Iterator[Check]:
     from ...wiring.registries import open_registry
 
     try:
-        store = open_registry(state.policy, db)
+        store = open_registry(state.policy, log.path)
     except GrokputerError as error:
         yield Check("weights", "fail", str(error))
         return

@@ -39,6 +39,7 @@ def serve(
       grokputer serve --host 0.0.0.0 --allow-host agents.example.org --no-worker
       grokputer serve --no-api --port 8485
     """
+    from ...store.place import read_place
     from ...wiring.extras import require
 
     require("serve")
@@ -48,7 +49,7 @@ def serve(
     place, parts = Place(host, port, tuple(allow_host or ())), Parts(api, pages, worker)
     _make_first_key(db)
     try:
-        run(listen(db, place, parts, say=print_line))
+        run(listen(read_place(db), place, parts, say=print_line))
     except OSError as error:
         # asyncio repeats the address in its words; the system's own are shorter, but it has none for an unknown name.
         code = error.errno or 0

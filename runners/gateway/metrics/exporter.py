@@ -11,18 +11,18 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 from uuid import UUID
 
-from ....adapters.registry.lock import Held, hold
+from ....adapters.registry.lock import Held
 from ....domain.aggregates.run import TaskRun
 from ....domain.errors import GrokputerError
 from ....domain.events import PolicyChanged, TaskAnswered, TaskFailed, TaskSucceeded
 from ....projections.wording.sentences import count
-from ...improvement.process_manager import TRACK
 from ...store.log import Log
+from ...store.place import Place
+from ...store.recorder import TRACK
 from .traces import write_request
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ class BadBatch(GrokputerError):
 
 
 class TraceExporter:
-    """Exports the runs of the log at the path. ``state`` gives the newest state, and ``say`` is told what goes wrong."""
+    """Exports the runs of the log. ``state`` gives the newest state, and ``say`` is told what goes wrong."""
 
-    def __init__(self, path: Path, state: Callable[[], State | None], say: Callable[[str], None]) -> None:
-        self._path, self._state, self._say = path, state, say
+    def __init__(self, place: Place, state: Callable[[], State | None], say: Callable[[str], None]) -> None:
+        self._place, self._state, self._say = place, state, say
         self._known = (0, False)
         """A position, and whether the export was on there."""
         self._stopping = threading.Event()
@@ -83,8 +83,8 @@ class TraceExporter:
             if endpoint is None:
                 continue
             try:
-                log = log or Log.open(self._path)
-                with hold(Path(f"{self._path.resolve()}.traces")):
+                log = log or Log.open(self._place)
+                with log.database.hold("traces"):
                     while not self._stopping.is_set() and self._send_next(log, endpoint):
                         pass
                 if wait_s > EVERY_S:

@@ -12,7 +12,7 @@ from prometheus_client.core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from ....domain.vocabulary import Scope
-from ...store.locks import find_worker
+from ...store.lease import find_worker
 from ..chat_request import BadRequest
 from ..owner import Busy
 from .folded import collect_folded

@@ -21,7 +21,7 @@ from ...explain.descent import draw_descent
 from ...explain.event_list import list_entries, require_event, show_line
 from ...explain.explanation import explain
 from ...explain.histories import following
-from ...store.log import LARGEST
+from ...store.port import LARGEST
 from ...store.states import load_state
 from ...use_cases.lookups import adapter_names, find_position, read_moment
 from ...use_cases.overview import status_of, view_rollout

@@ -22,11 +22,11 @@ from ....domain.settings.settings import ROLES, Policy
 from ....domain.vocabulary import Rule
 from ....projections.wording.sentences import count, short_id
 from ...explain.run_story import tell_run
+from ...feedback.claims import claim_first, holder_of, release
 from ...feedback.corrections import parse_calls
 from ...feedback.doubts import propose_issues
 from ...feedback.rating_queue import Order, RatingQueue
 from ...feedback.readings import is_reading
-from ...store.claims import claim_first, holder_of, release
 from ...store.states import load_state
 from ...use_cases import corrections
 from ...use_cases.intake.feedback import OtherFeedback, ProgramFeedback, take_feedback, was_taken
@@ -193,7 +193,7 @@ def _say_effect(settings: Policy, role: str) -> str:
 
 
 def _follow(visit: Visit) -> RatingQueue:
-    queue = _queue(str(visit.ledger.path))
+    queue = _queue(visit.ledger.label)
     queue.follow(visit.ledger)
     return queue
 

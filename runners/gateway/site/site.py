@@ -15,6 +15,7 @@ from aiohttp import web
 from ....domain.errors import GrokputerError
 from ....domain.text import check_text
 from ...store.ledger import Ledger
+from ...store.place import open_store
 from ...use_cases.reading.kept import Kept
 from ..pages.addresses import PAGES
 from ..replies import LONGEST_FORM, Refused, error_body, error_reply, json_reply, read_body, reply_to
@@ -67,11 +68,10 @@ class Site:
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
-        path = gateway.owner.path
-        self.door = Door(lambda: gateway.owner.keys, secret_of(path))
+        self._ledger = Ledger(open_store(gateway.owner.place), gateway.clock)  # its connections are each thread's own
+        self.door = Door(lambda: gateway.owner.keys, secret_of(self._ledger.path))
         self._threads = [ThreadPoolExecutor(READERS, "pages")]
         self._answers: Kept[View | Done | File] = Kept(MOST_ANSWERS)
-        self._ledger = Ledger(path, gateway.clock)  # its connections are each thread's own
         self.live = live.Live(gateway)
 
     def add_to(self, app: web.Application) -> None:

@@ -45,4 +45,4 @@ class Kept(Generic[V]):
 def moment_of(log: Log) -> tuple[Hashable, ...]:
     """The name of the present moment of the log, another one where another log is put in its place."""
     newest = log.newest(1)
-    return log.path, *((newest[0].position, newest[0].event.reference) if newest else (0, ""))
+    return log.label, *((newest[0].position, newest[0].event.reference) if newest else (0, ""))

@@ -24,10 +24,11 @@ from grokputer.domain.settings.settings import (
     resolve_recipe,
 )
 from grokputer.projections.state.state import State
-from grokputer.runners.improvement.process_manager import NAME, TRACK
+from grokputer.runners.improvement.process_manager import NAME
 from grokputer.runners.improvement.repeated_decisions import decide_again
 from grokputer.runners.store.codec import decode, encode
 from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.recorder import TRACK
 from grokputer.runners.store.states import fold
 from grokputer.runners.store.writer import Transaction
 from story import Story

@@ -1,7 +1,7 @@
 """Any history at all: what was live at each moment is what time travel finds there, and what a replay makes of the log.
 
 ``GROKPUTER_STEPS=100000`` plays as many steps as it says; the suite itself plays fifteen hundred, and
-ten thousand among the slow tests.
+ten thousand among the slow tests. Some of that is played in PostgreSQL.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from stores import server
 
 from grokputer.domain.errors import NotPossible
 from grokputer.projections.state import canaries as health
@@ -29,6 +30,7 @@ from grokputer.runners.archive.replay import replay
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store import snapshots
 from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.place import Place
 from grokputer.runners.store.states import load_state
 from story import Story, Ticking
 
@@ -49,10 +51,14 @@ class History(RuleBasedStateMachine):
         ):  # fmt: skip
             self.patch.setattr(module, name, few)  # so that parts are begun and dropped in a short history
         self.folder = Path(tempfile.mkdtemp())
-        self.story = Story(self.folder / "events.db", clock := Ticking())
+        self.story = Story(self.find_place(), clock := Ticking())
         self.clock, self.live, self.heads = clock, dict[int, dict[str, bytes]](), list[Head]()
         self.trained: list[UUID] = []
         self.known: State | None = None
+
+    def find_place(self) -> Place:
+        """Where the log is: a file."""
+        return self.folder / "events.db"
 
     def teardown(self) -> None:
         try:
@@ -113,7 +119,7 @@ class History(RuleBasedStateMachine):
     def restart(self) -> None:
         """Another process goes on."""
         self.story.ledger.close()
-        self.story.ledger = Ledger.open(self.story.path, self.clock)
+        self.story.ledger = Ledger.open(self.story.place, self.clock)
 
     @rule(lost=st.sampled_from(["checkpoints", "moments", "tracking"]))
     def lose(self, lost: str) -> None:
@@ -158,6 +164,17 @@ History.TestCase.settings = settings(
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 TestAnyHistory = History.TestCase
+
+
+class HistoryInPostgres(History):
+    """The same in a database."""
+
+    def find_place(self) -> Place:
+        return server().place()
+
+
+HistoryInPostgres.TestCase.settings = settings(History.TestCase.settings, max_examples=max(1, STEPS // 15 // LENGTH))
+TestAnyHistoryInPostgres = HistoryInPostgres.TestCase
 
 
 class LongHistory(History):

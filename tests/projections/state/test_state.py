@@ -12,7 +12,7 @@ from grokputer.domain.vocabulary import HandDecision
 from grokputer.projections.state.state import State
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.rollouts import decide_by_hand
-from grokputer.runners.store.connection import connect
+from grokputer.runners.store.sqlite.connection import connect
 from grokputer.runners.store.states import load_state
 from story import Story
 

@@ -74,7 +74,8 @@ def test_a_model_without_eyes_gets_the_words_of_a_picture_from_a_step_of_the_rea
         [row] = json.loads(ledger.get_content(corrected.correction) or "")
         assert (row["messages"], row["completion"]) == ([asked], "12.50 EUR")
         log.run("In which currency?", environment="chat", session="bills")
-        prompts = [json.loads(ledger.get_content(it.event.prompt) or "") for it in log.events(topics=["StepTaken"])]
+        steps = list[Any](it.event for it in log.events(topics=["StepTaken"]))
+        prompts = [json.loads(ledger.get_content(step.prompt) or "") for step in steps]
         assert [turn["content"] for turn in prompts[-1]][::2] == ["What is the total?", "In which currency?"]
 
 

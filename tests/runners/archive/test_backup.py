@@ -22,9 +22,10 @@ from grokputer.adapters.registry.local import WeightStore
 from grokputer.domain.errors import GrokputerError, LogError, NotPossible
 from grokputer.runners.archive.backup import back_up, prove, restore
 from grokputer.runners.archive.replay import replay
+from grokputer.runners.store.lease import lease
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.store.locks import lease
 from grokputer.runners.store.log import Log, adapters_folder
+from grokputer.runners.store.place import open_store
 from grokputer.runners.store.states import load_state
 from story import change
 
@@ -220,7 +221,7 @@ def test_nothing_is_replaced_while_a_worker_is_at_work_or_another_process_has_th
     log: Path, backup: Path
 ) -> None:
     before = log.read_bytes()
-    with lease(Log(log)):
+    with lease(Log(open_store(log))):
         assert "another worker" in refused("restore", backup, db=log)
     with closing(sqlite3.connect(log)) as reader:
         reader.execute("SELECT COUNT(*) FROM stored_events").fetchone()

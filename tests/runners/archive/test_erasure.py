@@ -24,8 +24,8 @@ from grokputer.runners.archive.replay import replay
 from grokputer.runners.feedback.ratings import record_rating
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.trainings import dataset_for
-from grokputer.runners.store.connection import connect
 from grokputer.runners.store.log import Log
+from grokputer.runners.store.sqlite.connection import connect
 from story import Story
 
 SECRET = "my card number is 4000 1234 and nobody shall know"
@@ -124,7 +124,7 @@ def test_while_another_process_reads_it_says_that_bytes_may_be_left_and_finishes
 ) -> None:
     run = story.run(succeeds=False)
     say(story, run, SECRET)
-    monkeypatch.setattr("grokputer.runners.archive.erasure.READERS_S", 0.1)
+    monkeypatch.setattr("grokputer.runners.store.sqlite.files.READERS_S", 0.1)
     reader = connect(story.path, "ro")
     reader.execute("BEGIN")
     reader.execute("SELECT COUNT(*) FROM stored_events").fetchone()

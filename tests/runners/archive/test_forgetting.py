@@ -16,9 +16,9 @@ from grokputer.domain.events import ContentErased
 from grokputer.runners.archive.erasure import Target, erase
 from grokputer.runners.archive.integrity import verify
 from grokputer.runners.archive.replay import replay
-from grokputer.runners.store.connection import connect
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.store.words import keep
+from grokputer.runners.store.sqlite.connection import connect
+from grokputer.runners.store.texts.words import keep
 from story import BEGIN, Story
 
 

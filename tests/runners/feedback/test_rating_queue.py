@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+from grokputer.runners.feedback.claims import VALID, claim_first, holder_of, release
 from grokputer.runners.feedback.rating_queue import Order, RatingQueue
-from grokputer.runners.store.claims import VALID, claim_first, holder_of, release
 from grokputer.runners.store.ledger import Ledger
 from story import Standing, Story
 

@@ -23,10 +23,10 @@ from in_thread import InThread
 
 from grokputer.runners.gateway import admission, replies
 from grokputer.runners.gateway.exchange import is_sampled
-from grokputer.runners.store import locks
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.store.locks import WriteLock
 from grokputer.runners.store.log import Log
+from grokputer.runners.store.sqlite import locks
+from grokputer.runners.store.sqlite.locks import WriteLock
 from grokputer.runners.use_cases.settings import change_setting
 
 MakeLog = Callable[[str], Path]

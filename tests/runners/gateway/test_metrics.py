@@ -24,7 +24,7 @@ from grokputer.runners.gateway.metrics.folded import collect_folded
 from grokputer.runners.gateway.metrics.page import Collected
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.store.locks import WriteLock
+from grokputer.runners.store.sqlite.locks import WriteLock
 from grokputer.runners.store.states import load_state
 from grokputer.runners.use_cases.settings import change_setting
 from story import Story

@@ -16,7 +16,7 @@ from full_disk import full_disk
 from gateways import Served, serving
 from monitoring import DEPLOY, alertmanager, checked, get, prometheus, query, until
 
-from grokputer.runners.store.connection import connect
+from grokputer.runners.store.sqlite.connection import connect
 from grokputer.runners.use_cases.settings import change_setting
 from story import Story
 

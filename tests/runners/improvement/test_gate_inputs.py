@@ -24,7 +24,7 @@ URL = write_url(b"\x89PNG\r\n\x1a\n" + bytes(40))
 class Seeing(Told):
     """A model that takes pictures."""
 
-    takes = frozenset({IMAGE})  # type: ignore[assignment]
+    takes = frozenset({IMAGE})
 
 
 @pytest.fixture

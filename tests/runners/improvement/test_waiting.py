@@ -15,8 +15,11 @@ from grokputer.domain.events import Assignment, RatingThresholdBreached
 from grokputer.domain.settings.settings import Policy
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.worker import RETELL_S, Idle, work
-from grokputer.runners.store.locks import find_worker, lease, lease_of
+from grokputer.runners.store.lease import find_worker, lease
 from grokputer.runners.store.log import Log
+from grokputer.runners.store.place import open_store
+from grokputer.runners.store.port import LEASE
+from grokputer.runners.store.sqlite.locks import named_lock
 from grokputer.runners.store.states import load_state
 from grokputer.runners.use_cases.access_keys import create_key
 from story import Story
@@ -139,7 +142,7 @@ def test_an_idle_worker_says_numbers_again_once_a_minute_and_another_wait_at_onc
 def test_a_second_worker_that_does_not_wait_ends_with_who_is_at_work_and_at_what(story: Story) -> None:
     story.fall()
     key = story.training().hex[:8]
-    with lease(Log(story.path)):
+    with lease(Log(open_store(story.path))):
         said = refused("work", "--once", "--no-wait", db=story.path)
         assert find_worker(story.ledger) == f"the worker (process {os.getpid()})"
         assert f"the worker (process {os.getpid()}) is at work" in waits_for(story)
@@ -150,9 +153,9 @@ def test_a_second_worker_that_does_not_wait_ends_with_who_is_at_work_and_at_what
 
 
 def test_a_worker_that_was_killed_is_not_at_work(story: Story) -> None:
-    lease_of(story.path).write_text("4194305")  # beyond the largest process id that Linux gives
+    named_lock(story.path, LEASE).write_text("4194305")  # beyond the largest process id that Linux gives
     assert find_worker(story.ledger) is None
-    lease_of(story.path).write_text("not a number")
+    named_lock(story.path, LEASE).write_text("not a number")
     assert find_worker(story.ledger) is None
     work(story.ledger, once=True, waits=False)
 

@@ -16,8 +16,8 @@ from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.events import TaskRated
 from grokputer.runners.archive.erasure import Target, erase
 from grokputer.runners.archive.integrity import verify
-from grokputer.runners.store.connection import connect
 from grokputer.runners.store.ledger import Ledger, Save
+from grokputer.runners.store.sqlite.connection import connect
 from story import Story
 
 KILLED = """

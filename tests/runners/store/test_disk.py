@@ -21,9 +21,10 @@ from places import SUPPORT
 
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.errors import LogError
-from grokputer.runners.store.connection import Unwritable, connect
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import Log
+from grokputer.runners.store.port import Unwritable
+from grokputer.runners.store.sqlite.connection import connect
 from grokputer.runners.store.writer import Transaction
 from story import Story, change
 
@@ -192,7 +193,7 @@ def test_a_log_whose_last_writes_cannot_be_read_is_not_shown_without_them(
 MAKE = """
 import os, signal, sys
 from pathlib import Path
-from grokputer.runners.store import schema
+from grokputer.runners.store.sqlite import schema
 from grokputer.runners.store.ledger import Ledger
 path, count = Path(sys.argv[1]), int(sys.argv[2])
 steps = 0
@@ -295,7 +296,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from command_line import call
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.store.locks import lock_of
+from grokputer.runners.store.sqlite.locks import lock_of
 path = Path(sys.argv[2])
 Ledger.create(path).close()
 class Probe:

@@ -16,7 +16,7 @@ from grokputer.domain.events import Event, StepTaken, TaskFailed, TaskStarted
 from grokputer.domain.settings.settings import Policy
 from grokputer.runners.store.codec import decode, encode
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.store.words import check_fields
+from grokputer.runners.store.texts.words import check_fields
 
 ID = UUID(int=7)
 COMMON: dict[str, Any] = {

@@ -15,16 +15,19 @@ import pytest
 
 from grokputer.adapters.registry.lock import Held, hold, holder_entry, read_holder, write_holder
 from grokputer.domain.errors import LogError, NotPossible
+from grokputer.runners.store.lease import lease
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.store.locks import lease, lease_of
+from grokputer.runners.store.port import LEASE
+from grokputer.runners.store.sqlite.locks import named_lock
 
 HOLD = """
 import sys
 from pathlib import Path
-from grokputer.runners.store.locks import lease
+from grokputer.runners.store.lease import lease
 from grokputer.runners.store.log import Log
+from grokputer.runners.store.place import open_store
 sys.argv = ["grokputer", "work", "--private"]
-with lease(Log(Path(sys.stdin.readline().strip()))):
+with lease(Log(open_store(Path(sys.stdin.readline().strip())))):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -60,7 +63,7 @@ def test_a_lease_that_another_process_has_is_refused_where_it_is_not_waited_for(
         pass
     assert f"another worker (process {process.pid} (grokputer work) on " in str(refused.value)
     assert str(refused.value).endswith(f"is at work on {ledger.path}; wait until it ends")
-    assert "private" not in lease_of(ledger.path).read_text()
+    assert "private" not in named_lock(ledger.path, LEASE).read_text()
 
 
 def test_a_lease_is_waited_for_with_one_line_that_says_who_has_it(ledger: Ledger) -> None:
@@ -92,11 +95,11 @@ def test_the_lease_of_a_killed_worker_is_free(ledger: Ledger) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait()
         with lease(ledger, waits=False):
-            assert read_holder(lease_of(ledger.path)).startswith(f"process {os.getpid()} (")
+            assert read_holder(named_lock(ledger.path, LEASE)).startswith(f"process {os.getpid()} (")
 
 
 def test_a_lease_that_cannot_be_made_is_one_line(ledger: Ledger) -> None:
-    lease_of(ledger.path).mkdir()
+    named_lock(ledger.path, LEASE).mkdir()
     with pytest.raises(LogError, match=r"events\.db: Is a directory"), lease(ledger):
         pass
 

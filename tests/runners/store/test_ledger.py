@@ -20,17 +20,29 @@ from grokputer.domain.aggregates.settings import SETTINGS_ID, Settings
 from grokputer.domain.errors import LogError, NotFound
 from grokputer.domain.events import EVENTS, AdapterRejected, AlertRaised, PolicyChanged, TaskRated
 from grokputer.runners.store.codec import decode, encode
-from grokputer.runners.store.connection import connect
 from grokputer.runners.store.ledger import Ledger, Save
 from grokputer.runners.store.log import Log
-from grokputer.runners.store.schema import KEEPS_EVENTS
+from grokputer.runners.store.place import Place
+from grokputer.runners.store.sqlite.connection import connect
+from grokputer.runners.store.sqlite.schema import KEEPS_EVENTS
 from grokputer.runners.store.writer import Transaction, Work
 from story import Story
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    ledger = Ledger.create(tmp_path / "events.db")
+def ledger(place: Place) -> Ledger:
+    """A log in each of the stores."""
+    return begin(place)
+
+
+@pytest.fixture
+def in_file(tmp_path: Path) -> Ledger:
+    """A log in a file."""
+    return begin(tmp_path / "events.db")
+
+
+def begin(place: Place) -> Ledger:
+    ledger = Ledger.create(place)
     for window in (10, 20, 30):
         change(ledger, window)
     return ledger
@@ -42,25 +54,21 @@ def change(ledger: Ledger, window: int) -> None:
 
 
 def insert(ledger: Ledger, topic: str, state: bytes) -> None:
-    with sqlite3.connect(ledger.path) as connection:
-        connection.execute(
-            "INSERT INTO stored_events (originator_id, originator_version, topic, state, nodes) VALUES ('ab', 1, ?, ?, '')",
-            (topic, state),
-        )
-    connection.close()
+    append = "INSERT INTO stored_events VALUES (?, 'ab', 1, ?, ?, ?)"
+    ledger.change(lambda it: it.connection.execute(append, (ledger.position + 1, topic, state, b"")))
 
 
-def test_a_log_with_a_damaged_index_is_one_line_for_who_writes_too(ledger: Ledger) -> None:
-    ledger.close()
-    with closing(sqlite3.connect(ledger.path)) as connection:
+def test_a_log_with_a_damaged_index_is_one_line_for_who_writes_too(in_file: Ledger) -> None:
+    in_file.close()
+    with closing(sqlite3.connect(in_file.path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         [[page]] = connection.execute("SELECT rootpage FROM sqlite_master WHERE name LIKE 'sqlite_autoindex_stored%'")
         [[size]] = connection.execute("PRAGMA page_size")
-    with ledger.path.open("r+b") as file:
+    with in_file.path.open("r+b") as file:
         file.seek((page - 1) * size)
         file.write(b"x" * size)
     with pytest.raises(LogError, match="is damaged or not a log"):
-        Ledger.open(ledger.path).get(Settings, SETTINGS_ID)
+        Ledger.open(in_file.path).get(Settings, SETTINGS_ID)
 
 
 def test_a_thread_goes_on_reading_when_another_closes_the_log(ledger: Ledger) -> None:
@@ -83,22 +91,22 @@ def test_a_thread_goes_on_reading_when_another_closes_the_log(ledger: Ledger) ->
         "SELECT originator_id, originator_version, 'x', state, nodes FROM stored_events",
     ],
 )
-def test_the_database_itself_refuses_to_change_a_stored_event(ledger: Ledger, statement: str) -> None:
-    before = list(ledger.read())
-    connection = sqlite3.connect(ledger.path)
+def test_the_database_itself_refuses_to_change_a_stored_event(in_file: Ledger, statement: str) -> None:
+    before = list(in_file.read())
+    connection = sqlite3.connect(in_file.path)
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         connection.execute(statement)
     connection.close()
-    assert list(ledger.read()) == before
+    assert list(in_file.read()) == before
 
 
-def test_commits_are_on_the_disk_before_they_are_answered(ledger: Ledger) -> None:
+def test_commits_are_on_the_disk_before_they_are_answered(in_file: Ledger) -> None:
     def ask(transaction: Transaction) -> list[object]:
         pragmas = ("synchronous", "journal_mode")
         return [transaction.connection.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]
 
     full = 2
-    assert ledger.change(ask) == [full, "wal"]
+    assert in_file.change(ask) == [full, "wal"]
 
 
 def test_an_event_comes_back_as_it_was_written(ledger: Ledger) -> None:
@@ -246,41 +254,41 @@ def test_a_missing_log_a_folder_and_a_foreign_file_are_one_line_each(tmp_path: P
 
 
 def test_a_log_of_a_program_that_kept_no_tree_is_given_one_when_it_is_next_written_to(
-    ledger: Ledger, tmp_path: Path
+    in_file: Ledger, tmp_path: Path
 ) -> None:
     older = tmp_path / "older.db"
-    with sqlite3.connect(ledger.path) as source, sqlite3.connect(older) as target:
+    with sqlite3.connect(in_file.path) as source, sqlite3.connect(older) as target:
         source.backup(target)
         target.execute("DROP TRIGGER log_keeps_events")
         target.execute("ALTER TABLE stored_events DROP COLUMN nodes")
         target.execute(KEEPS_EVENTS)
-    assert list(Log.open(older).read()) == list(ledger.read())
+    assert list(Log.open(older).read()) == list(in_file.read())
     assert len(sqlite3.connect(older).execute("SELECT * FROM stored_events").fetchone()) == 5
     written = Ledger.open(older)
     change(written, 40)
-    change(ledger, 40)
+    change(in_file, 40)
     assert (
         connect(older).execute("SELECT nodes FROM stored_events WHERE position <= 3").fetchall()
-        == connect(ledger.path).execute("SELECT nodes FROM stored_events WHERE position <= 3").fetchall()
+        == connect(in_file.path).execute("SELECT nodes FROM stored_events WHERE position <= 3").fetchall()
     )
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         connect(older).execute("UPDATE stored_events SET nodes = x''")
 
 
-def test_a_save_that_found_the_log_locked_records_all_of_it_when_it_is_done_again(ledger: Ledger) -> None:
-    settings = ledger.get(Settings, SETTINGS_ID)
-    settings.change("rating.window", 40, "", ledger.context("ada"))
-    settings.change("rating.window", 50, "", ledger.context("ada"))
-    ledger.change(lambda it: it.connection.execute("PRAGMA busy_timeout = 1").fetchone())
-    with closing(connect(ledger.path)) as other:
+def test_a_save_that_found_the_log_locked_records_all_of_it_when_it_is_done_again(in_file: Ledger) -> None:
+    settings = in_file.get(Settings, SETTINGS_ID)
+    settings.change("rating.window", 40, "", in_file.context("ada"))
+    settings.change("rating.window", 50, "", in_file.context("ada"))
+    in_file.change(lambda it: it.connection.execute("PRAGMA busy_timeout = 1").fetchone())
+    with closing(connect(in_file.path)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(LogError, match="being written by another process"):
-            ledger.store(settings)
+            in_file.store(settings)
         other.execute("ROLLBACK")
-    ledger.store(settings)
-    assert [it.event.new for it in ledger.read() if isinstance(it.event, PolicyChanged)][-2:] == [40, 50]
-    ledger.store(settings)
-    assert ledger.position == 5
+    in_file.store(settings)
+    assert [it.event.new for it in in_file.read() if isinstance(it.event, PolicyChanged)][-2:] == [40, 50]
+    in_file.store(settings)
+    assert in_file.position == 5
 
 
 def pending(ledger: Ledger, id: UUID, window: int) -> Settings:
@@ -293,7 +301,7 @@ def keep(text: str) -> Work[None]:
     """What stores a text in the same transaction as an event."""
 
     def work(transaction: Transaction) -> None:
-        transaction.connection.execute("INSERT INTO content VALUES (?, x'', ?)", (text, text))
+        transaction.connection.execute("INSERT INTO content VALUES (?, ?, ?)", (text, b"", text))
 
     return work
 
@@ -326,20 +334,20 @@ def test_of_a_batch_what_belongs_together_is_stored_in_whole_or_not_at_all(ledge
     assert ledger.position == 6
 
 
-def test_a_batch_that_found_the_log_locked_is_pending_still(ledger: Ledger) -> None:
-    batch = [pending(ledger, uuid4(), 40) for _ in range(3)]
-    ledger.change(lambda it: it.connection.execute("PRAGMA busy_timeout = 1").fetchone())
-    with closing(connect(ledger.path)) as other:
+def test_a_batch_that_found_the_log_locked_is_pending_still(in_file: Ledger) -> None:
+    batch = [pending(in_file, uuid4(), 40) for _ in range(3)]
+    in_file.change(lambda it: it.connection.execute("PRAGMA busy_timeout = 1").fetchone())
+    with closing(connect(in_file.path)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(LogError, match="being written by another process"):
-            ledger.store_all([Save((it,)) for it in batch])
+            in_file.store_all([Save((it,)) for it in batch])
         other.execute("ROLLBACK")
-    assert ledger.store_all([Save((it,)) for it in batch]) == [None] * 3
-    assert ledger.position == 6
+    assert in_file.store_all([Save((it,)) for it in batch]) == [None] * 3
+    assert in_file.position == 6
 
 
-def test_events_are_read_back_between_two_positions_and_of_one_aggregate(tmp_path: Path) -> None:
-    story = Story(tmp_path / "events.db")
+def test_events_are_read_back_between_two_positions_and_of_one_aggregate(place: Place) -> None:
+    story = Story(place)
     runs = [story.run() for _ in range(3)]
     last = story.ledger.position
     assert [each.position for each in story.ledger.read_back(before=last, after=last - 4)] == [

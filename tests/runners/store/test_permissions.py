@@ -12,8 +12,8 @@ import pytest
 
 from grokputer.runners.agent.abandoned import playing
 from grokputer.runners.archive.backup import back_up, restore
+from grokputer.runners.store.lease import lease
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.store.locks import lease
 from grokputer.runners.use_cases.settings import change_setting
 
 

@@ -16,8 +16,8 @@ from grokputer.domain.errors import LogError
 from grokputer.domain.events import PolicyChanged
 from grokputer.projections.state.state import State
 from grokputer.runners.improvement.process_manager import process_new_events
-from grokputer.runners.store import locks
 from grokputer.runners.store.ledger import RACES, Ledger
+from grokputer.runners.store.sqlite import locks
 from story import Story
 
 
@@ -120,7 +120,7 @@ def test_another_error_of_a_decision_is_raised_at_once(tmp_path: Path) -> None:
 
 
 def write_alone_and_fail(ledger: Ledger, other: Ledger) -> None:
-    writer = ledger._events.recorder.datastore.writer
+    writer = ledger._events.recorder.writer
     with writer.alone():
         change(ledger, 11)
         with writer.alone():

@@ -12,9 +12,11 @@ from eventsourcing.tests.persistence import (
     ProcessRecorderTestCase,
     TrackingRecorderTestCase,
 )
+from stores import server
 
-from grokputer.runners.store.recorder import LogDatastore, LogRecorder
-from grokputer.runners.store.schema import create_tables
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.place import Place
+from grokputer.runners.store.recorder import LogRecorder
 
 
 class OnOurs:
@@ -27,13 +29,21 @@ class OnOurs:
         self.folder, self.made = tmp_path, list[LogRecorder]()
         yield
         for recorder in self.made:
-            recorder.datastore.close()
+            recorder.close()
 
     def create_recorder(self) -> LogRecorder:
-        path = self.folder / f"{len(self.made)}.db"
-        create_tables(path)
-        self.made.append(LogRecorder(LogDatastore(path)))
+        self.made.append(LogRecorder(Ledger.create(self.find_place())))
         return self.made[-1]
+
+    def find_place(self) -> Place:
+        return self.folder / f"{len(self.made)}.db"
+
+
+class InPostgres(OnOurs):
+    """The same in a database."""
+
+    def find_place(self) -> Place:
+        return server().place()
 
 
 class TestAsApplicationRecorder(OnOurs, ApplicationRecorderTestCase[LogRecorder]):
@@ -50,6 +60,22 @@ class TestAsTrackingRecorder(OnOurs, TrackingRecorderTestCase):
 
 class TestPositionsOfOneSave(OnOurs, NonInterleavingNotificationIDsBaseCase):
     """Saves at the same time do not interleave."""
+
+
+class TestAsApplicationRecorderInPostgres(InPostgres, ApplicationRecorderTestCase[LogRecorder]):
+    """The same in a database."""
+
+
+class TestAsProcessRecorderInPostgres(InPostgres, ProcessRecorderTestCase):
+    """The same in a database."""
+
+
+class TestAsTrackingRecorderInPostgres(InPostgres, TrackingRecorderTestCase):
+    """The same in a database."""
+
+
+class TestPositionsOfOneSaveInPostgres(InPostgres, NonInterleavingNotificationIDsBaseCase):
+    """The same in a database."""
 
 
 del ApplicationRecorderTestCase, NonInterleavingNotificationIDsBaseCase

@@ -22,9 +22,9 @@ from grokputer.domain.settings.keys import current_key
 from grokputer.runners.archive.replay import replay
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.codec import UPCASTERS, decode, decode_timestamp, encode
-from grokputer.runners.store.content import NAMING, named_in
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.states import load_state
+from grokputer.runners.store.texts.content import NAMING, named_in
 
 SAMPLES = [
     (row["topic"], row["version"], row["state"].encode())

@@ -97,7 +97,7 @@ def test_a_log_that_another_user_changes_meanwhile_is_read_again(
     story.run()
     story.ledger.close()
     # SQLite itself finds that the shared files can be made, so what is tried here is that nothing old is shown.
-    monkeypatch.setattr("grokputer.runners.store.log.is_folder_writable", lambda path: False)
+    monkeypatch.setattr("grokputer.runners.store.sqlite.store.is_folder_writable", lambda path: False)
     seen = Log.open(story.path)
     before = seen.position
     story.run()

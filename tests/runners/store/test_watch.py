@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from grokputer.runners.store.locks import WriteLock
+from grokputer.runners.store.sqlite.locks import WriteLock
 from grokputer.runners.store.tail import Watch
 from story import Story
 

@@ -16,20 +16,22 @@ from command_line import call, output, refused
 
 from grokputer.domain.errors import LogError
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.store.locks import WriteLock, lock_of
 from grokputer.runners.store.log import Log
+from grokputer.runners.store.place import open_store
+from grokputer.runners.store.sqlite.locks import WriteLock, lock_of
 from grokputer.runners.store.writer import Writer
 from story import Story
 
 HOLD = """
 import sys
 from pathlib import Path
+from grokputer.runners.store.place import open_store
 from grokputer.runners.store.writer import Writer
 sys.argv = ["/usr/bin/grokputer", "rate", "4efd3eca", "--comment", "private words"]
 def wait(transaction):
     print("held", flush=True)
     sys.stdin.readline()
-Writer(Path(sys.stdin.readline().strip())).do(wait)
+Writer(open_store(Path(sys.stdin.readline().strip()))).do(wait)
 """
 
 
@@ -61,7 +63,7 @@ def story(tmp_path: Path) -> Story:
 
 @pytest.fixture
 def _short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("grokputer.runners.store.locks.WAIT_S", 0.05)
+    monkeypatch.setattr("grokputer.runners.store.sqlite.locks.WAIT_S", 0.05)
 
 
 @pytest.mark.usefixtures("_short_wait")
@@ -88,7 +90,7 @@ def test_reading_goes_on_beside_a_stopped_writer(story: Story) -> None:
 
 @pytest.mark.usefixtures("_short_wait")
 def test_events_that_a_stopped_writer_did_not_store_are_stored_at_the_next_try(story: Story) -> None:
-    writer, count = Writer(story.path), story.ledger.position
+    writer, count = Writer(open_store(story.path)), story.ledger.position
     with stopped_writer(story.path):
         for _ in range(2):
             with pytest.raises(LogError, match="is being written by process"):

@@ -16,9 +16,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from grokputer.domain.merkle import Tree, leaf
-from grokputer.runners.store.connection import connect
-from grokputer.runners.store.locks import WriteLock
-from grokputer.runners.store.schema import create_tables
+from grokputer.runners.store.place import open_store
+from grokputer.runners.store.sqlite.connection import connect
+from grokputer.runners.store.sqlite.locks import WriteLock
+from grokputer.runners.store.sqlite.schema import create_tables
 from grokputer.runners.store.writer import Row, Transaction, Writer, read_tree
 
 
@@ -30,7 +31,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def writer(path: Path) -> Iterator[Writer]:
-    writer = Writer(path)
+    writer = Writer(open_store(path))
     yield writer
     writer.close()
 
@@ -138,7 +139,7 @@ def test_after_a_failure_and_after_another_process_the_tree_still_follows_from_w
     writer.do(append(row(1, taken)))
     with pytest.raises(sqlite3.IntegrityError):
         writer.do(append(row(9), row(1, taken)))
-    other = Writer(path)
+    other = Writer(open_store(path))
     other.do(append(row(2), row(3)))
     writer.do(append(row(4)))
     other.do(append(row(5)))
@@ -168,7 +169,7 @@ def test_a_thread_stopped_while_it_waits_for_a_writer_stores_nothing_and_stops_n
         signal.signal(signal.SIGALRM, before)
         holder.close()
     assert writer.do(append(row(2))) == [1]
-    other = Writer(path)
+    other = Writer(open_store(path))
     assert other.do(append(row(3))) == [2]
     other.close()
     assert check_tree(path) == 2
@@ -182,7 +183,7 @@ def test_a_thread_that_is_stopped_within_its_transaction_leaves_nothing_of_it(pa
     for work in (lambda: writer.do(stopped), lambda: writer.do_all([append(row(7)), stopped])):
         with pytest.raises(Stopped):
             work()
-    other = Writer(path)
+    other = Writer(open_store(path))
     assert other.do(append(row(2))) == [1]
     other.close()
     assert writer.do(append(row(3))) == [2]
@@ -193,9 +194,10 @@ INTERRUPTED = """
 import signal, sys, time
 from pathlib import Path
 from uuid import uuid4
+from grokputer.runners.store.place import open_store
 from grokputer.runners.store.writer import Writer
 signal.signal(signal.SIGINT, signal.default_int_handler)
-writer, kept = Writer(Path(sys.argv[1])), 0
+writer, kept = Writer(open_store(Path(sys.argv[1]))), 0
 print("ready", flush=True)
 for number in range(40):
     try:
@@ -224,8 +226,9 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from uuid import uuid4
+from grokputer.runners.store.place import open_store
 from grokputer.runners.store.writer import Writer
-writer = Writer(Path(sys.argv[1]))
+writer = Writer(open_store(Path(sys.argv[1])))
 event = lambda: (uuid4().hex, 1, "TaskRated", b"{}")
 writer.do(lambda it: it.append([event()]))
 def die(transaction):
@@ -273,8 +276,9 @@ def test_a_full_disk_fails_the_whole_batch_and_the_next_batch_is_stored_when_the
 
 WRITE = """
 import sys; from pathlib import Path; from uuid import uuid4
+from grokputer.runners.store.place import open_store
 from grokputer.runners.store.writer import Writer
-writer = Writer(Path(sys.argv[1]))
+writer = Writer(open_store(Path(sys.argv[1])))
 for number in range(150):
     writer.do(lambda it: it.append([(uuid4().hex, 1, "TaskRated", b"{}"), (uuid4().hex, 1, "TaskRated", b"{}")]))
 """

@@ -258,7 +258,7 @@ def test_a_comparison_reports_its_error_though_the_log_is_damaged_by_then(
     history: History,
 ) -> None:
     wanted = design(history)
-    ledger = Ledger(history.ledger.path)
+    ledger = Ledger.open(history.ledger.path)
 
     def damage_and_stop(done: int, total: int) -> None:
         with closing(sqlite3.connect(ledger.path)) as connection:

@@ -7,15 +7,14 @@ who wrote it.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from ...domain.errors import LogError
-from ...domain.events import (
+from ....domain.errors import LogError
+from ....domain.events import (
     EVENTS,
     ContentErased,
     CorrectionWithdrawn,
@@ -29,9 +28,10 @@ from ...domain.events import (
     TaskRated,
     TaskStarted,
 )
-from ...domain.events.base import keys_in
-from .codec import Recorded, decode
-from .log import BATCH, COLUMNS, check_content
+from ....domain.events.base import keys_in
+from ..codec import Recorded, decode
+from ..log import BATCH, check_content
+from ..port import COLUMNS, Rows, in_parts, pages
 
 NAMING = {topic: (*kind.TEXTS, *kind.WORDS) for topic, kind in EVENTS.items()}
 """By topic, the fields in which events name texts."""
@@ -56,10 +56,10 @@ def _reader(topic: str) -> Callable[[bytes], Any]:
 _READERS = {topic: _reader(topic) for topic in NAMING}
 
 
-def check_texts(connection: sqlite3.Connection) -> int:
+def check_texts(connection: Rows) -> int:
     """Verify every text against its key; return how many there are. Raises ``LogError`` for the first mismatch."""
     count = 0
-    for row in connection.execute("SELECT key, salt, text FROM content"):
+    for row in pages(connection, "key, salt, text", "content", ""):
         check_content(*row)
         count += 1
     return count
@@ -68,7 +68,7 @@ def check_texts(connection: sqlite3.Connection) -> int:
 class Search:
     """A search for texts that are missing but were not erased, over the stored events in order."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Rows) -> None:
         self._connection = connection
         self._named: dict[str, int] = {}
         self._missing: list[tuple[int, str]] = []
@@ -99,11 +99,11 @@ class Search:
         return None
 
     def _look_up(self) -> None:
-        rows = self._connection.execute(
-            "SELECT value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM content WHERE key = value)",
-            (msgspec.json.encode(list(self._named)).decode(),),
-        )
-        self._missing += sorted((self._named[key], key) for (key,) in rows.fetchall())
+        missing = dict(self._named)
+        for part, marks in in_parts([*missing]):
+            for (key,) in self._connection.execute(f"SELECT key FROM content WHERE key IN (VALUES {marks})", part):
+                missing.pop(key, None)
+        self._missing += sorted((position, key) for key, position in missing.items())
         self._named.clear()
 
 
@@ -114,10 +114,10 @@ def named_in(topic: str, state: bytes) -> Iterator[str]:
         yield from keys_in(getattr(event, field))
 
 
-def find_unnamed(connection: sqlite3.Connection) -> set[str]:
+def find_unnamed(connection: Rows) -> set[str]:
     """The texts that no event names, at one moment. Raises ``LogError``."""
-    unnamed = {key for (key,) in connection.execute("SELECT key FROM content")}
-    for position, topic, state in connection.execute("SELECT position, topic, state FROM stored_events"):
+    unnamed = {key for (key,) in connection.execute("SELECT key FROM content").fetchall()}
+    for position, topic, state in pages(connection, "position, topic, state", "stored_events", 0):
         if topic not in NAMING:
             raise LogError(
                 f"the event at position {position} is {topic!r}, which this version does not know; upgrade grokputer"
@@ -136,7 +136,7 @@ class Erasures:
     people: Mapping[str, int]
 
     @classmethod
-    def read(cls, connection: sqlite3.Connection) -> Erasures:
+    def read(cls, connection: Rows) -> Erasures:
         keys, runs, people = dict[str, int](), dict[str, int](), dict[str, int]()
         for position, event in _select(connection, "topic = ? ORDER BY position", ContentErased.TOPIC):
             assert isinstance(event, ContentErased)
@@ -156,7 +156,7 @@ class Erasures:
         unlisted = max([*self.runs.values(), *self.people.values()], default=0)
         return max((self.keys.get(key, unlisted) for key in keys), default=0)
 
-    def cover(self, connection: sqlite3.Connection, recorded: Recorded, key: str) -> bool:
+    def cover(self, connection: Rows, recorded: Recorded, key: str) -> bool:
         """Whether an erasure covers the text.
 
         An erasure without a list covers the texts of its run, or of its person and of the runs that the person began.
@@ -173,18 +173,18 @@ class Erasures:
         return self.people.get(start.event.actor, 0) > recorded.position
 
 
-def _read_list(connection: sqlite3.Connection, position: int, key: str) -> list[str]:
+def _read_list(connection: Rows, position: int, key: str) -> list[str]:
     row = connection.execute("SELECT key, salt, text FROM content WHERE key = ?", (key,)).fetchone()
     if row is None:
         raise LogError(f"the list of texts erased at position {position} is missing; restore the log from a backup")
     return [str(erased) for erased in json.loads(check_content(*row))]
 
 
-def _at(connection: sqlite3.Connection, position: int) -> Recorded:
+def _at(connection: Rows, position: int) -> Recorded:
     [recorded] = _select(connection, "position = ?", position)
     return recorded
 
 
-def _select(connection: sqlite3.Connection, where: str, *values: object) -> list[Recorded]:
-    rows = connection.execute(f"SELECT {COLUMNS} FROM stored_events WHERE {where}", values)
+def _select(connection: Rows, where: str, *values: object) -> list[Recorded]:
+    rows = connection.execute(f"SELECT {COLUMNS} FROM stored_events WHERE {where}", values).fetchall()
     return [Recorded(position, decode(topic, id, version, state)) for position, id, version, topic, state in rows]

@@ -6,14 +6,10 @@ import errno
 import os
 import sqlite3
 import stat
-from collections.abc import Callable, Sequence
-from itertools import chain
 from pathlib import Path
-from typing import TypeVar
 
-from ...domain.errors import Hint, LogError
-
-T = TypeVar("T")
+from ....domain.errors import Hint, LogError
+from ..port import Unwritable
 
 LOCK_TIMEOUT_S = 30
 """Seconds that SQLite waits for a program that writes without ``WriteLock``, such as its shell; chosen, like ``WAIT_S``."""
@@ -21,9 +17,6 @@ LOCK_TIMEOUT_S = 30
 
 ROOM_BYTES = 65_536
 """A disk with less free space counts as full; SQLite's index of the write-ahead log takes half of it."""
-
-VALUES_TOGETHER = 900
-"""Values of one statement at most; chosen: SQLite before version 3.32 takes 999."""
 
 
 def require_file(path: Path) -> None:
@@ -51,16 +44,6 @@ def mode_beside(path: Path) -> int:
         return 0o600
 
 
-def if_table(read: Callable[[], T]) -> T | None:
-    """What ``read`` returns; None where the log lacks the table, as one of an earlier program does."""
-    try:
-        return read()
-    except sqlite3.OperationalError as error:
-        if "no such table" not in str(error):
-            raise
-        return None
-
-
 def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
     """A connection in one of SQLite's modes (``ro``, ``rw``, ``rwc``), for one thread at a time.
 
@@ -80,24 +63,6 @@ def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
                 f"({error}); copy it with {path.name}-wal beside it to a writable folder"
             ) from None
         return _connect(path, "mode=ro&immutable=1")
-
-
-def insert_rows(
-    connection: sqlite3.Connection, insert: str, rows: Sequence[Sequence[object]], afterwards: str = ""
-) -> None:
-    """Store the rows; ``insert`` is the statement before its values, and ``afterwards`` the rest of it.
-
-    One statement takes many rows, because each statement lets another thread of the process run: a thread beside a busy
-    one gets its turn back milliseconds later. The number of rows is a power of two, so that few statements are compiled.
-    """
-    first = 0
-    while first < len(rows):
-        width = len(rows[first])
-        together = 1 << min(len(rows) - first, VALUES_TOGETHER // width).bit_length() - 1
-        marks = ", ".join([f"({', '.join('?' * width)})"] * together)
-        values = [*chain.from_iterable(rows[first : first + together])]
-        connection.execute(f"{insert} VALUES {marks} {afterwards}", values)
-        first += together
 
 
 def is_folder_writable(path: Path) -> bool:
@@ -133,10 +98,6 @@ def beside(path: Path) -> tuple[Path, ...]:
 def uri(path: Path) -> str:
     """The path in SQLite's URI form."""
     return f"file:{path.resolve().as_posix().replace('%', '%25').replace('?', '%3f').replace('#', '%23')}"
-
-
-class Unwritable(LogError):
-    """The log cannot be written, because the disk is full or read-only; it can still be read."""
 
 
 def explain(path: Path, error: BaseException) -> LogError:

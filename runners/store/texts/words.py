@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import os
 import secrets
-import sqlite3
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from ...domain.events import Event
-from ...domain.text import check_text
-from .connection import if_table, insert_rows
-from .log import content_key
-from .writer import Transaction
+from ....domain.events import Event
+from ....domain.text import check_text
+from ..log import Log, content_key
+from ..port import Rows, insert_rows
+from ..writer import Transaction
 
 
 class Key(str):
@@ -36,8 +35,7 @@ class Key(str):
 
 SALTS_TOGETHER = 64
 """Salts that are fetched at once; chosen."""
-PICTURES = "CREATE TABLE IF NOT EXISTS pictures (digest TEXT PRIMARY KEY, key TEXT NOT NULL) WITHOUT ROWID"
-"""For each stored picture the content key that events use, by the SHA-256 of its text. Made with the first picture."""
+KEEP_PICTURE = "INSERT INTO pictures VALUES (?, ?) ON CONFLICT (digest) DO UPDATE SET key = excluded.key"
 _SALTS: list[bytes] = []
 os.register_at_fork(after_in_child=_SALTS.clear)  # two processes never use one salt
 
@@ -79,15 +77,16 @@ def digest_of(picture: str) -> str:
     return sha256(picture.encode()).hexdigest()
 
 
-def find_picture(connection: sqlite3.Connection, digest: str) -> str | None:
+def find_picture(log: Log, digest: str) -> str | None:
     """The key of the stored picture with this digest; None without one."""
-    row = if_table(lambda: connection.execute("SELECT key FROM pictures WHERE digest = ?", (digest,)).fetchone())
+    with log.reading() as rows:
+        find = "SELECT key FROM pictures WHERE digest = ?"
+        row = log.database.if_table(lambda: rows.execute(find, (digest,)).fetchone())
     return None if row is None else str(row[0])
 
 
-def forget_pictures(connection: sqlite3.Connection) -> None:
+def forget_pictures(connection: Rows) -> None:
     """Remove the digests of pictures whose texts were deleted: a digest would confirm a guess."""
-    connection.execute(PICTURES)
     connection.execute("DELETE FROM pictures WHERE key NOT IN (SELECT key FROM content)")
 
 
@@ -153,13 +152,12 @@ def store_words(transaction: Transaction, keys: Iterable[Key]) -> None:
                 raise NameKnown(key, known_name(row[0], key.text))
             if row is None and key.is_stored:
                 raise NameKnown(key, keep(key.text, is_name=True))
-            connection.execute("INSERT OR IGNORE INTO names VALUES (?, ?)", (key.text, str(key)))
+            connection.execute("INSERT INTO names VALUES (?, ?) ON CONFLICT (name) DO NOTHING", (key.text, str(key)))
         if not key.is_stored:
             texts[str(key)] = (str(key), key.salt, key.text)
             if key.digest:
-                connection.execute(PICTURES)
-                connection.execute("INSERT OR REPLACE INTO pictures VALUES (?, ?)", (key.digest, str(key)))
-    insert_rows(connection, "INSERT OR IGNORE INTO content", [*texts.values()])
+                connection.execute(KEEP_PICTURE, (key.digest, str(key)))
+    insert_rows(connection, "INSERT INTO content", [*texts.values()], "ON CONFLICT (key) DO NOTHING")
 
 
 def _swap(value: Any, key: Key, known: Key) -> Any:

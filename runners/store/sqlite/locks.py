@@ -1,4 +1,4 @@
-"""The locks of a log, each on a file beside it: the write lock, and the lease of the one worker.
+"""The locks of a log, each on a file beside it: the write lock, the lease of the one worker, and those of runs.
 
 The system releases both when their process ends. SQLite itself waits by sleeping and retrying, so of four busy writers
 one may wait for seconds. A process that waits for the write lock retries for as long as a few commits take, and then
@@ -12,17 +12,13 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ...adapters.registry.lock import WITHOUT_LIMIT, Held, hold, holder_entry, read_holder, read_process, write_holder
-from ...domain.errors import LogError, NotPossible
-from .connection import explain, mode_beside
-
-if TYPE_CHECKING:
-    from .log import Log
+from ....adapters.registry.lock import WITHOUT_LIMIT, Held, hold, holder_entry, read_holder, read_process, write_holder
+from ....domain.errors import LogError
+from .connection import mode_beside
 
 WAIT_S = 30.0
 """Seconds to wait for another process's write; chosen: a commit takes milliseconds, on a busy disk seconds."""
@@ -139,44 +135,58 @@ class _Waiter(threading.Thread):
             return self._is_wanted
 
 
-def lease_of(path: Path) -> Path:
-    """The file of the worker's lease."""
-    return Path(f"{path.resolve()}.lease")
-
-
-def find_worker(log: Log) -> str | None:
-    """The worker that runs on the log, ``the worker (process 4711)``; None without one.
-
-    This does not try the lock: a worker that starts at that moment would not get it.
-    """
-    process = read_process(lease_of(log.path))
-    return None if process is None else f"the worker (process {process})"
+def named_lock(path: Path, name: str) -> Path:
+    """The file of the lock of this name beside the log."""
+    return Path(f"{path.resolve()}.{name}")
 
 
 @contextmanager
-def lease(
-    log: Log,
-    say: Callable[[str], None] = lambda line: None,
-    *,
-    task: Callable[[], str] = lambda: "",
-    waits: bool = True,
-) -> Iterator[None]:
-    """Hold the log's lease until the block ends; where another worker has it, say so and wait.
-
-    ``task`` returns what that worker is doing. The system releases the lease when its holder ends. With ``waits`` off
-    this raises ``NotPossible`` instead of waiting. Raises ``LogError`` where the file cannot be created.
-    """
-    file, mode = lease_of(log.path), mode_beside(log.path)
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(hold(file, mode=mode))
-        except Held as holder:
-            doing = task()
-            other = f"another worker ({holder}) is at work on {log.path}{': ' if doing else ''}{doing}"
-            if not waits:
-                raise NotPossible(f"{other}; wait until it ends") from None
-            say(f"{other}; waiting for it")
-            stack.enter_context(hold(file, WITHOUT_LIMIT, mode=mode))
-        except OSError as error:
-            raise explain(log.path, error) from error
+def hold_named(path: Path, name: str, *, waits: bool) -> Iterator[None]:
+    """Have the lock until the block ends. Raises ``Held`` where another has it, unless this ``waits``; ``OSError``."""
+    with hold(named_lock(path, name), WITHOUT_LIMIT if waits else 0.0, mode=mode_beside(path)):
         yield
+
+
+@contextmanager
+def hold_passing(path: Path, name: str) -> Iterator[None]:
+    """Have the lock until the block ends; its file ends with it. Raises ``Held`` where another has it, ``OSError``."""
+    place = named_lock(path, name)
+    file = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode_beside(path))
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Held("another process") from None
+        try:
+            yield
+        finally:
+            place.unlink(missing_ok=True)
+    finally:
+        os.close(file)
+
+
+def is_held(path: Path, name: str) -> bool:
+    """Whether a process has the lock. An unreadable one counts as held. The file of a lock that is free is removed."""
+    place = named_lock(path, name)
+    try:
+        file = os.open(place, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        with suppress(OSError):
+            place.unlink(missing_ok=True)
+        return False
+    finally:
+        os.close(file)
+
+
+def find_holder(path: Path, name: str) -> str | None:
+    """Who has the lock, ``process 4711``; None without one. This does not try the lock."""
+    process = read_process(named_lock(path, name))
+    return None if process is None else f"process {process}"

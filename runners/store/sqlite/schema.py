@@ -7,23 +7,32 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from ...adapters.registry.files import sync
-from ...domain.errors import LogError
-from ...domain.merkle import Tree, leaf
+from ....adapters.registry.files import sync
+from ....domain.errors import LogError
+from ....domain.merkle import Tree, leaf
+from ..port import COLUMNS, Rows
 from .connection import beside, connect, create_private, require_file
 from .locks import WriteLock
-from .log import APPLICATION_ID, COLUMNS
+
+APPLICATION_ID = 0x47524F4B
+"""Marks a file as a log of this program (``PRAGMA application_id``): the letters GROK."""
 
 KEEPS_EVENTS = (
     "CREATE TRIGGER IF NOT EXISTS log_keeps_events BEFORE UPDATE ON stored_events "
     "BEGIN SELECT RAISE(ABORT, 'the log is append-only: a stored event is never changed'); END"
 )
 MOMENTS = (
-    "CREATE TABLE IF NOT EXISTS moments (name TEXT NOT NULL, position INTEGER NOT NULL, state BLOB NOT NULL, "
+    "CREATE TABLE moments (name TEXT NOT NULL, position INTEGER NOT NULL, state BLOB NOT NULL, "
     "PRIMARY KEY (name, position))"
 )
 NAMES = "CREATE TABLE IF NOT EXISTS names (name TEXT PRIMARY KEY, key TEXT NOT NULL) WITHOUT ROWID"
 """For each name the content key that events use: names of people, and of other programs' adapters."""
+PICTURES = "CREATE TABLE IF NOT EXISTS pictures (digest TEXT PRIMARY KEY, key TEXT NOT NULL) WITHOUT ROWID"
+"""For each stored picture the content key that events use, by the SHA-256 of its text."""
+CLAIMS = "CREATE TABLE IF NOT EXISTS claims (run TEXT PRIMARY KEY, holder TEXT NOT NULL, until TEXT NOT NULL) STRICT"
+"""Who has which run for rating, for some minutes."""
+ADDED = {"names": NAMES, "moments": MOMENTS, "pictures": PICTURES, "claims": CLAIMS}
+"""The tables that logs of earlier programs may lack."""
 TABLES = (
     "CREATE TABLE IF NOT EXISTS stored_events (position INTEGER PRIMARY KEY AUTOINCREMENT, originator_id TEXT NOT NULL, "
     "originator_version INTEGER NOT NULL, topic TEXT NOT NULL, state BLOB NOT NULL, nodes BLOB NOT NULL, "
@@ -39,8 +48,7 @@ TABLES = (
     "CREATE TABLE IF NOT EXISTS content (key TEXT PRIMARY KEY, salt BLOB NOT NULL, text TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS checkpoints (name TEXT PRIMARY KEY, position INTEGER NOT NULL, state BLOB NOT NULL) "
     "WITHOUT ROWID",
-    MOMENTS,
-    NAMES,
+    *ADDED.values(),
     # The library's table, one row per follower.
     "CREATE TABLE IF NOT EXISTS tracking (application_name TEXT PRIMARY KEY, notification_id INTEGER) WITHOUT ROWID",
     f"PRAGMA application_id = {APPLICATION_ID}",
@@ -108,17 +116,16 @@ def _remove(file: Path) -> None:
 def upgrade_tables(path: Path) -> None:
     """Add what a log of an earlier program lacks; once, all or nothing.
 
-    That is: a node of the Merkle tree for each event, the table of snapshots, and the table of names. Raises
-    ``LogError`` for a log with missing positions, or where another process holds the lock; ``sqlite3.Error``,
-    ``OSError``.
+    That is: a node of the Merkle tree for each event, and the tables ``ADDED``. Raises ``LogError`` for a log with missing
+    positions, or where another process holds the lock; ``sqlite3.Error``, ``OSError``.
     """
     with closing(connect(path, "ro")) as connection:
-        if has_nodes(connection) and has_moments(connection) and _has_table(connection, "names"):
+        if has_nodes(connection) and not _find_lacking(connection):
             return
     with closing(WriteLock(path)) as lock, lock, closing(connect(path)) as connection:
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute(NAMES)
-        connection.execute(MOMENTS)
+        for table in _find_lacking(connection):
+            connection.execute(ADDED[table])
         connection.execute("DELETE FROM checkpoints WHERE name LIKE 'state%'")  # the earlier place of snapshots
         if not has_nodes(connection):
             connection.execute("DROP TRIGGER log_keeps_events")
@@ -128,18 +135,20 @@ def upgrade_tables(path: Path) -> None:
         connection.execute("COMMIT")
 
 
-def has_nodes(connection: sqlite3.Connection) -> bool:
+def has_nodes(connection: Rows) -> bool:
     """Whether the log stores its Merkle tree."""
     return any(row[0] == "nodes" for row in connection.execute("SELECT name FROM pragma_table_info('stored_events')"))
 
 
-def has_moments(connection: sqlite3.Connection) -> bool:
+def has_moments(connection: Rows) -> bool:
     """Whether the log has a table of snapshots."""
-    return _has_table(connection, "moments")
+    return "moments" not in _find_lacking(connection)
 
 
-def _has_table(connection: sqlite3.Connection, name: str) -> bool:
-    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone() is not None
+def _find_lacking(connection: Rows) -> list[str]:
+    """The tables of ``ADDED`` that the log lacks."""
+    there = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return [table for table in ADDED if table not in there]
 
 
 def _grow_tree(connection: sqlite3.Connection, path: Path) -> None:

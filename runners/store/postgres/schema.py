@@ -1,0 +1,100 @@
+"""The log's tables in a schema of PostgreSQL; triggers keep the log append-only and without gaps."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from ....projections.tables.tables import TABLES
+from .connection import PostgresRows
+
+FORM = 1
+"""The form of the tables; a program that knows another form refuses the log."""
+
+MOMENTS = (
+    'CREATE TABLE moments (name text COLLATE "C" NOT NULL, position bigint NOT NULL, state bytea NOT NULL, '
+    "PRIMARY KEY (name, position))"
+)
+
+STATEMENTS = """
+CREATE SCHEMA IF NOT EXISTS {schema};
+SET search_path = {schema};
+CREATE TABLE stored_events (
+    position bigint PRIMARY KEY, originator_id text COLLATE "C" NOT NULL, originator_version bigint NOT NULL,
+    topic text COLLATE "C" NOT NULL, state bytea NOT NULL, nodes bytea NOT NULL,
+    UNIQUE (originator_id, originator_version));
+CREATE TABLE log_head (
+    one bool PRIMARY KEY DEFAULT true CHECK (one), size bigint NOT NULL DEFAULT 0, epoch bigint NOT NULL DEFAULT 0,
+    form int NOT NULL) WITH (fillfactor = 10);
+INSERT INTO log_head (form) VALUES ({form});
+CREATE TABLE content (key text COLLATE "C" PRIMARY KEY, salt bytea NOT NULL, text text COLLATE "C" NOT NULL);
+CREATE TABLE checkpoints (name text COLLATE "C" PRIMARY KEY, position bigint NOT NULL, state bytea NOT NULL);
+{moments};
+CREATE TABLE names (name text COLLATE "C" PRIMARY KEY, key text COLLATE "C" NOT NULL);
+CREATE TABLE pictures (digest text COLLATE "C" PRIMARY KEY, key text COLLATE "C" NOT NULL);
+CREATE TABLE claims (
+    run text COLLATE "C" PRIMARY KEY, holder text COLLATE "C" NOT NULL, until text COLLATE "C" NOT NULL);
+CREATE TABLE tracking (application_name text COLLATE "C" PRIMARY KEY, notification_id bigint);
+
+CREATE FUNCTION instr(bytea, bytea) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT position($2 IN $1)';
+
+CREATE FUNCTION keep_events() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    RAISE EXCEPTION 'the log is append-only: a stored event is never changed or deleted' USING ERRCODE = '23001';
+END $$;
+CREATE TRIGGER log_keeps_events BEFORE UPDATE OR DELETE ON stored_events
+    FOR EACH ROW EXECUTE FUNCTION keep_events();
+CREATE TRIGGER log_is_not_emptied BEFORE TRUNCATE ON stored_events
+    FOR EACH STATEMENT EXECUTE FUNCTION keep_events();
+
+CREATE FUNCTION move_head() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE stored bigint; lowest bigint; highest bigint;
+BEGIN
+    SELECT count(*), min(position), max(position) INTO stored, lowest, highest FROM fresh;
+    IF stored > 0 THEN
+        UPDATE {schema}.log_head SET size = highest WHERE size = lowest - 1 AND highest - lowest + 1 = stored;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'the log has no gaps: the next event does not have position %', lowest USING ERRCODE = '23001';
+        END IF;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER log_has_no_gaps AFTER INSERT ON stored_events REFERENCING NEW TABLE AS fresh
+    FOR EACH STATEMENT EXECUTE FUNCTION move_head();
+REVOKE UPDATE, DELETE, TRUNCATE ON stored_events FROM PUBLIC;
+"""
+"""Positions follow each other because a statement that stores events moves the head row, which one transaction at a time
+can lock."""
+
+TRIGGERS = ("log_keeps_events", "log_is_not_emptied", "log_has_no_gaps")
+
+_TYPES = {int: "bigint", str: 'text COLLATE "C"', float: "double precision"}
+
+
+def create_schema(rows: PostgresRows, schema: str, lock: int) -> None:
+    """Create the tables of an empty log, all or nothing, unless another process has just created them."""
+    rows.run(f"BEGIN; SELECT pg_advisory_xact_lock({lock})")
+    try:
+        if not has_log(rows, schema):
+            rows.run(STATEMENTS.format(schema=schema, form=FORM, moments=MOMENTS))
+        rows.run("COMMIT")
+    finally:
+        if rows.in_transaction:
+            rows.run("ROLLBACK")
+
+
+def has_log(rows: PostgresRows, schema: str) -> bool:
+    """Whether the schema has the tables of a log."""
+    return bool(rows.execute("SELECT to_regclass(?) IS NOT NULL", (f"{schema}.log_head",)).fetchone()[0])
+
+
+@cache
+def table_statements() -> dict[str, str]:
+    """By table for SQL users, the statement that creates it."""
+    return {
+        table: f"CREATE TABLE {table} ("
+        + ", ".join(
+            f'"{name}" {_TYPES[kind]}{"" if number else " PRIMARY KEY"}'
+            for number, (name, kind) in enumerate(columns.items())
+        )
+        + ")"
+        for table, columns in TABLES.items()
+    }

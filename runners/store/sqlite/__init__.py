@@ -1,0 +1,1 @@
+"""A log as one file of SQLite."""

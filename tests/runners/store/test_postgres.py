@@ -1,0 +1,371 @@
+"""A log in PostgreSQL: what its database refuses, what is safe when the server dies, and which worker may write."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from places import ROOT
+from stores import Server, server
+
+from grokputer.adapters.registry.lock import Held
+from grokputer.domain.aggregates.settings import SETTINGS_ID, Settings
+from grokputer.domain.errors import LogError, MissingExtra, NotPossible
+from grokputer.runners.archive.backup import back_up, restore
+from grokputer.runners.archive.erasure import Target, erase
+from grokputer.runners.archive.integrity import prove, verify
+from grokputer.runners.archive.jsonl import export_log, import_log
+from grokputer.runners.archive.verification import verify_log
+from grokputer.runners.store.lease import find_worker, lease
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.log import Log
+from grokputer.runners.store.place import DatabaseUrl, Place, read_place
+from grokputer.runners.store.port import LEASE
+from grokputer.runners.store.postgres.connection import Target as Database
+from grokputer.runners.store.states import load_state
+from grokputer.runners.store.tail import Watch
+from grokputer.runners.store.writer import Transaction, Writer
+from story import Story
+
+
+@pytest.fixture
+def place() -> DatabaseUrl:
+    return server().place()
+
+
+@pytest.fixture
+def story(place: DatabaseUrl) -> Story:
+    return Story(place)
+
+
+def connect(place: Place) -> psycopg.Connection[Any]:
+    """A connection as SQL users have one, who know nothing of this program."""
+    assert isinstance(place, DatabaseUrl)
+    url, _, schema = place.url.partition("&schema=")
+    return psycopg.connect(url, autocommit=True, options=f"-c search_path={schema}")
+
+
+def exported(log: Log) -> bytes:
+    out = io.BytesIO()
+    export_log(log, out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("statement", "word"),
+    [
+        ("UPDATE stored_events SET topic = 'Nothing'", "append-only"),
+        ("DELETE FROM stored_events WHERE position = 2", "append-only"),
+        ("TRUNCATE stored_events", "append-only"),
+        ("INSERT INTO stored_events VALUES (99, 'ab', 1, 'x', '', '')", "no gaps"),
+        ("INSERT INTO stored_events SELECT position, 'ab', 1, 'x', '', '' FROM stored_events LIMIT 1", "duplicate key"),
+    ],
+)
+def test_the_database_refuses_what_would_change_the_log(story: Story, statement: str, word: str) -> None:
+    before = exported(story.ledger)
+    with closing(connect(story.place)) as other, pytest.raises(psycopg.Error, match=word):
+        other.execute(statement)
+    assert exported(story.ledger) == before
+
+
+def test_a_log_moves_to_a_database_and_back_equal_to_the_byte(tmp_path: Path, place: DatabaseUrl) -> None:
+    story = Story(tmp_path / "events.db")
+    story.fall()
+    story.correct(story.runs[-1])
+    before = exported(story.ledger)
+    there = Ledger.create(place)
+    import_log(there, io.BytesIO(before))
+    assert exported(there) == before
+    assert verify(there).head == verify(story.ledger).head
+    assert prove(there, 5).head == prove(story.ledger, 5).head
+    assert load_state(there).dump() == load_state(story.ledger).dump()
+    assert verify_log(there).is_sound
+    back = Ledger.create(tmp_path / "back.db")
+    import_log(back, io.BytesIO(exported(there)))
+    assert exported(back) == before
+
+
+def test_a_text_with_the_character_nul_comes_back_as_it_was(story: Story) -> None:
+    words = "a\0b\x1ac\x1a0"
+    key = story.ledger.put(words)
+    story.ledger.write(
+        Settings, SETTINGS_ID, lambda it: it.change("rating.window", 9, key, story.ledger.context("ada\0"))
+    )
+    log = Log.open(story.place)
+    assert log.get_content(key) == words
+    assert log.find_name("ada\0") is not None
+    assert verify(log).fault is None
+
+
+def test_a_backup_of_a_database_is_a_log_in_a_file_and_is_restored_into_an_empty_one(
+    story: Story, tmp_path: Path
+) -> None:
+    story.fall()
+    made = back_up(story.ledger, tmp_path / "backup")
+    assert made.events == story.ledger.position
+    assert exported(Log.open(tmp_path / "backup" / "events.db")) == exported(story.ledger)
+    with pytest.raises(NotPossible, match="needs an empty one"):
+        restore(tmp_path / "backup", story.place)
+    other = server().place()
+    assert restore(tmp_path / "backup", other).backup.events == made.events
+    assert exported(Log.open(other)) == exported(story.ledger)
+
+
+def test_forgetting_leaves_no_word_in_the_files_of_the_database(story: Story) -> None:
+    run = story.run(succeeds=False)
+    story.rate(run, 1, "ada", "the secret of the pelican")
+    erase(story.ledger, Target(run=run.hex), "asked for", "eve")
+    with closing(connect(story.place)) as other:
+        other.execute("CHECKPOINT")
+        [[files]] = other.execute(
+            "SELECT array_agg(pg_relation_filepath(oid)) FROM pg_class WHERE relkind IN ('r', 'i', 't')"
+        )
+    data = server().folder / "data"
+    assert all(
+        b"pelican" not in (data / str(file)).read_bytes() for file in files if file and (data / str(file)).exists()
+    )
+    assert verify(story.ledger).fault is None
+
+
+def test_a_watch_sees_what_another_connection_stores(story: Story) -> None:
+    with closing(Watch(Log.open(story.place))) as watch:
+        assert not watch.wait(0.01)
+        story.run()
+        assert watch.wait(30)
+
+
+def test_writers_in_many_threads_leave_no_gap_and_one_tree(place: DatabaseUrl) -> None:
+    Ledger.create(place)
+
+    def write() -> None:
+        ledger = Ledger.open(place)
+        for _ in range(10):
+            ledger.change(lambda it: it.append([(uuid4().hex, 1, "TaskRated", b"{}")]))
+        ledger.close()
+
+    threads = [threading.Thread(target=write) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = verify(Log.open(place))
+    assert (found.head.size, found.fault) == (80, None)
+
+
+def test_while_one_writes_alone_others_wait_and_its_own_views_do_not(story: Story) -> None:
+    other, done = Ledger.open(story.place), list[str]()
+
+    def write() -> None:
+        other.write(Settings, SETTINGS_ID, lambda it: it.change("rating.window", 8, "", other.context("eve")))
+        done.append("stored")
+
+    thread = threading.Thread(target=write)
+    with story.ledger._events.recorder.writer.alone():
+        thread.start()
+        story.set("rating.window", 7)
+        with story.ledger.changing_views() as rows:
+            rows.execute("DELETE FROM claims")
+        assert not done
+    thread.join()
+    assert story.ledger.get(Settings, SETTINGS_ID).policy.get("rating.window") == 8
+
+
+def test_of_two_workers_the_second_is_told_who_has_the_lease(story: Story) -> None:
+    other = Log.open(story.place)
+    with lease(story.ledger):
+        assert (
+            find_worker(other)
+            == f"the worker (process {os.getpid()} on {os.uname().nodename})"[: len("the worker ()") + 63]
+        )
+        with pytest.raises(NotPossible, match=f"another worker .process {os.getpid()}"), lease(other, waits=False):
+            pass
+        with pytest.raises(Held), other.database.hold(LEASE):
+            pass
+    assert find_worker(other) is None
+
+
+FREEZE = """
+import sys
+from grokputer.domain.aggregates.settings import SETTINGS_ID, Settings
+from grokputer.domain.errors import LogError
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.lease import lease
+from grokputer.runners.store.place import read_place
+ledger = Ledger.open(read_place(sys.stdin.readline().strip()))
+def append():
+    window = ledger.get(Settings, SETTINGS_ID).policy.get("rating.window") + 1
+    ledger.write(Settings, SETTINGS_ID, lambda it: it.change("rating.window", window, "", ledger.context("eve")))
+with ledger.changing_views():
+    pass
+with lease(ledger):
+    append()
+    print("leads", flush=True)
+    sys.stdin.readline()
+    for write in (append, lambda: ledger.changing_views().__enter__()):
+        try:
+            write()
+            print("stored", flush=True)
+        except LogError as error:
+            print(error, flush=True)
+"""
+
+
+@pytest.fixture
+def frozen(story: Story) -> Iterator[subprocess.Popen[str]]:
+    """A worker that has the lease and does not answer any more."""
+    with subprocess.Popen(
+        [sys.executable, "-c", FREEZE],
+        cwd=ROOT.parent,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert isinstance(story.place, DatabaseUrl)
+        process.stdin.write(f"{story.place.url}\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "leads\n"
+        process.send_signal(signal.SIGSTOP)
+        yield process
+        process.kill()
+
+
+def test_a_frozen_worker_cannot_write_once_its_successor_has_begun(story: Story, frozen: subprocess.Popen[str]) -> None:
+    with pytest.raises(NotPossible), lease(story.ledger, waits=False):
+        pass
+    with closing(connect(story.place)) as operator:
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid) "
+        operator.execute(
+            ended + "WHERE locktype = 'advisory' AND application_name LIKE %s", (f"process {frozen.pid} %",)
+        )
+    with lease(story.ledger):
+        story.run()
+        before = story.ledger.position
+        frozen.send_signal(signal.SIGCONT)
+        said = frozen.communicate("go on\n")[0].splitlines()
+        assert len(said) == 2
+        assert all("another worker has begun" in line for line in said)
+        assert story.ledger.position == before
+        story.run()
+    assert verify(story.ledger).fault is None
+
+
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """A server that waits for its disk, for a test that kills it."""
+    server()
+    with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        started = Server(Path(folder))
+        yield started
+        started.stop("immediate")
+
+
+def crash_and_count(own: Server, times: int) -> tuple[int, int]:
+    """Kill the server this often while threads append; the numbers of acknowledged events, and of those that are lost."""
+    place = own.place()
+    Ledger.create(place).close()
+    acknowledged = set[str]()
+    for _ in range(times):
+        stop, begun = threading.Event(), threading.Semaphore(0)
+
+        def write(stop: threading.Event = stop, begun: threading.Semaphore = begun) -> None:
+            with closing(Writer(Log.open(place).database)) as writer:
+                while not stop.is_set():
+                    id = uuid4().hex
+
+                    def append(it: Transaction, id: str = id) -> None:
+                        it.append([(id, 1, "TaskRated", b"{}")])
+
+                    try:
+                        writer.do(append)
+                    except (psycopg.Error, LogError):
+                        return
+                    acknowledged.add(id)
+                    begun.release()
+
+        threads = [threading.Thread(target=write) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(40):
+            assert begun.acquire(timeout=60)
+        own.stop("immediate")
+        stop.set()
+        for thread in threads:
+            thread.join()
+        own.start()
+    with Log.open(place).reading() as rows:
+        there = {id for (id,) in rows.execute("SELECT originator_id FROM stored_events")}
+    assert verify(Log.open(place)).fault is None
+    return len(acknowledged), len(acknowledged - there)
+
+
+def test_nothing_that_was_acknowledged_is_lost_when_the_server_dies(own_server: Server) -> None:
+    acknowledged, lost = crash_and_count(own_server, 2)
+    assert acknowledged >= 80
+    assert lost == 0
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_when_the_server_dies_twenty_times(own_server: Server) -> None:
+    assert crash_and_count(own_server, 20)[1] == 0
+
+
+def test_a_ledger_goes_on_after_its_server_was_started_again(own_server: Server) -> None:
+    story = Story(own_server.place())
+    own_server.stop("immediate")
+    with pytest.raises(LogError):
+        story.ledger.at(1)
+    own_server.start()
+    story.run()
+    assert verify(story.ledger).fault is None
+
+
+def test_a_database_without_a_log_or_without_a_server_is_one_line_without_the_password(place: DatabaseUrl) -> None:
+    with pytest.raises(LogError, match="no log at postgresql://owner@/postgres"):
+        Log.open(place)
+    for url in ("postgresql://ada:hunter2@127.0.0.1:1/log", "postgresql://ada@127.0.0.1:1/log?password=hunter2"):
+        with pytest.raises(LogError, match="cannot be reached") as caught:
+            Log.open(read_place(url))
+        assert "hunter2" not in str(caught.value)
+        assert "127.0.0.1:1/log" in str(caught.value)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(LogError, match="is not a name"):
+        Log.open(read_place("postgresql://h/d?schema=a;b"))
+
+
+def test_without_its_library_a_database_is_one_line_that_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "grokputer.runners.store.postgres.store", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'grokputer\[postgres\]'"):
+        Log.open(read_place("postgresql://ada:hunter2@h/d"))
+
+
+def test_a_role_with_the_rights_of_the_documentation_works_but_cannot_change_the_log(place: DatabaseUrl) -> None:
+    log = Ledger.create(place)
+    schema = Database(place.url, "").schema
+    text = (ROOT / "docs" / "postgres.md").read_text(encoding="utf-8")
+    rights = text.partition("```sql\n")[2].partition("```")[0].replace("grokputer", schema)
+    role = f"agent_{schema}"
+    with closing(connect(place)) as owner:
+        owner.execute(rights.replace("agents", role).encode())
+    role_place = DatabaseUrl(place.url.replace("owner@", f"{role}@"))
+    as_role = Story(role_place)
+    as_role.fall()
+    assert verify_log(as_role.ledger).is_sound
+    assert log.position == as_role.ledger.position
+    with closing(connect(role_place)) as other:
+        for statement in ("UPDATE stored_events SET topic = ''", "ALTER TABLE stored_events DISABLE TRIGGER ALL"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                other.execute(statement)

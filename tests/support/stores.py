@@ -1,0 +1,93 @@
+"""Logs in both stores: files of SQLite, and schemas of a PostgreSQL server of one's own, which starts at the first use."""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import os
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from grokputer.runners.store.place import DatabaseUrl, Place
+
+PORT = 5432
+"""Names the socket in the server's own folder; no port of the machine."""
+UNPACKED = Path(__file__).parents[2] / ".venv" / "postgres"
+"""Where ``scripts/test_tools.sh postgres`` unpacks Debian's package."""
+_numbers = itertools.count(1)
+
+
+def programs() -> Path | None:
+    """The folder with the server's programs; None where there is none."""
+    places = [Path(found).parent] if (found := shutil.which("pg_ctl")) else []
+    for root in (UNPACKED / "usr", Path("/usr")):
+        places += sorted(root.glob("lib/postgresql/*/bin"), reverse=True)
+    return next((place.resolve() for place in places if (place.resolve() / "initdb").exists()), None)
+
+
+class Server:
+    """A private server without a network, as an unprivileged user, because it refuses to run as root."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        found = programs()
+        assert found is not None
+        self.programs, self.folder = found, folder
+        self.options = f"-k {folder} -p {PORT} -c listen_addresses='' -c max_connections=200 {' '.join(options)}"
+        self._user = "nobody" if os.getuid() == 0 else None
+        if self._user is not None:
+            folder.chmod(0o755)
+            shutil.chown(folder, self._user)
+        self._call("initdb", "-A", "trust", "-U", "owner", "--no-sync", "--locale=C.UTF-8", "-E", "UTF8")
+        self.start()
+
+    def _call(self, program: str, *arguments: str) -> None:
+        environment = {**os.environ, "LD_LIBRARY_PATH": str(UNPACKED / "usr/lib/x86_64-linux-gnu")}
+        subprocess.run(
+            [self.programs / program, "-D", self.folder / "data", *arguments],
+            user=self._user,
+            group="nogroup" if self._user else None,
+            cwd="/",
+            env=environment,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        self._call("pg_ctl", "start", "-w", "-o", self.options, "-l", str(self.folder / "log"))
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop it; ``immediate`` is a crash."""
+        self._call("pg_ctl", "stop", "-w", "-m", mode)
+
+    def place(self, schema: str = "", user: str = "owner") -> DatabaseUrl:
+        """A place for a log that no other test has, or the schema of this name."""
+        schema = schema or f"log_{os.getpid()}_{next(_numbers)}"
+        return DatabaseUrl(f"postgresql://{user}@/postgres?host={self.folder}&port={PORT}&schema={schema}")
+
+
+@cache
+def server() -> Server:
+    """The server of this process, whose files lie in memory; it stops with the process. Skips where there is none."""
+    pytest.importorskip("psycopg", reason="the extra postgres is not installed")
+    if programs() is None:
+        pytest.skip("there is no PostgreSQL server here; get one with 'scripts/test_tools.sh postgres'")
+    folder = Path(tempfile.mkdtemp(prefix="pg"))
+    os.environ["GROKPUTER_HOME"] = str(folder / "home")
+    started = Server(folder, "-c fsync=off", "-c full_page_writes=off")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(started.stop, "immediate")
+    (folder / "home").mkdir()
+    return started
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """A place for a log in each of the stores."""
+    return tmp_path / "events.db" if request.param == "sqlite" else server().place()
