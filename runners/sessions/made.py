@@ -6,7 +6,7 @@ Steps without the key are acts without a plan, as all were in exports of 0.1.0.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ...domain.events import StepTaken
@@ -37,7 +37,8 @@ def write_made(step: StepTaken, base: str) -> dict[str, Any]:
     """What the step's object says under ``KEY``; empty for an act of which nothing is known. ``base`` made the run."""
     model = step.model or (None if base == IMPORTED else base)
     row = {"kind": step.kind, "goal": step.goal, "found": step.found, "model": model, "confidence": step.confidence}
-    return {key: value for key, value in row.items() if value != getattr(USUAL, key)}
+    usual = asdict(USUAL)
+    return {key: value for key, value in row.items() if value != usual[key]}
 
 
 def read_made(values: Values, step: Mapping[str, Any]) -> Made:

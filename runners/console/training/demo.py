@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -60,27 +61,29 @@ class Shown(Display):
             self.console.print(as_text(part, style), soft_wrap=True)
 
 
-PLANS: Mapping[str, Callable[[int], Plan]] = {"web": plan_demo, "llm": plan_language, "desktop": plan_desktop}
-"""The demos by name, each with its plan of a seed."""
-
-
-def play(path: Path, seed: int, name: str) -> None:
-    """Run the named demo on a fresh log at the path and print its tables."""
+def play(path: Path, seed: int, demo: Demo) -> None:
+    """Run the demo on a fresh log at the path and print what it shows."""
     from rich.console import Console
 
     try:
-        log = run_demo(path, PLANS[name](seed), Shown(Console(stderr=True)))
+        log = run_demo(path, demo.plan(seed), Shown(Console(stderr=True)))
     except KeyboardInterrupt:
         say(f"stopped; what was recorded is in {path}, and a new demo moves it aside")
         raise typer.Exit(130) from None
-    if name == "llm":
-        _print_language(read_report(log))
-    else:
-        task_scores = scores(log)
-        print_table(("task", "kind", "before", "after"), [*map(_row, task_scores), *_totals(task_scores)])
-    if name == "desktop":
-        _print_why(log)
+    demo.show(log)
     print_line(f"the log is {path}: see 'grokputer why {FIRST} --db {path}' and 'grokputer status --db {path}'")
+
+
+def _print_scores(log: Log) -> None:
+    """Print each task before and after."""
+    task_scores = scores(log)
+    print_table(("task", "kind", "before", "after"), [*map(_row, task_scores), *_totals(task_scores)])
+
+
+def _print_scores_and_why(log: Log) -> None:
+    """Print each task before and after, and why the adapter is live."""
+    _print_scores(log)
+    _print_why(log)
 
 
 def _print_why(log: Log) -> None:
@@ -136,3 +139,19 @@ def _interval(count: Count) -> str:
     """The share in per cent with its 95 % interval (Wilson)."""
     low, high = wilson(count.good, count.runs)
     return f"{100 * count.share:.0f} % ({100 * low:.0f}-{100 * high:.0f})"
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A demo: its plan of a seed, and what it shows of its log."""
+
+    plan: Callable[[int], Plan]
+    show: Callable[[Log], None]
+
+
+PAGES = Demo(plan_demo, _print_scores)
+"""The embedded model on web pages."""
+LANGUAGE = Demo(plan_language, lambda log: _print_language(read_report(log)))
+"""A language model in a shell."""
+PROGRAMS = Demo(plan_desktop, _print_scores_and_why)
+"""A language model that uses programs on a private desktop."""

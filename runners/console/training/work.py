@@ -132,8 +132,8 @@ def demo(
       grokputer demo --desktop
       grokputer demo --seed 2 --db second/events.db
     """
-    from .demo import play
+    from .demo import LANGUAGE, PAGES, PROGRAMS, play
 
     if language and desktop:
         raise typer.BadParameter("--llm and --desktop are two demos; give one of them")
-    play(db, seed, "llm" if language else "desktop" if desktop else "web")
+    play(db, seed, LANGUAGE if language else PROGRAMS if desktop else PAGES)
