@@ -97,8 +97,11 @@ class Commands(LogGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
+        from .runners.console.options import closing_logs
+
         try:
-            return super().invoke(ctx)
+            with closing_logs():
+                return super().invoke(ctx)
         except BrokenPipeError:
             raise  # a reader that stops early is no error, and typer ends quietly
         except ModuleNotFoundError as error:

@@ -37,6 +37,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
             "role": [5, "", "cook"], "session": [5, ""], "adapter": [5, "", "lora-v9"],
             "as_of": [0, 10**9, 10**5000, "1", True, *TIMES],
             "images": FILES, "sounds": FILES,
+            "url": [5, "", "nowhere", "ftp://example.org/", HALF], "allow": [5, "", [""], ["a b"], [5], HALF],
     },
     "record": dict([("run", [5, None, "a run", {}]), ACTOR]),
     "batch": dict([ACTOR]),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
+from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from uuid import UUID
 
 import click
@@ -19,6 +20,10 @@ from .completion import offer_arms, offer_runs, offer_tasks
 if TYPE_CHECKING:
     from ..store.ledger import Ledger
     from ..store.log import Log
+
+LogT = TypeVar("LogT", bound="Log")
+
+_TO_CLOSE: ContextVar[ExitStack | None] = ContextVar("to_close", default=None)
 
 Db = Annotated[
     str,
@@ -55,17 +60,34 @@ Until = Annotated[str | None, typer.Option(metavar="TIME", help="Only begun at o
 
 
 def open_log(db: str) -> Log:
-    """The log at the place, for reading. Raises ``LogError``."""
+    """The log at the place, for reading, closed when the command ends. Raises ``LogError``."""
     from ..store.log import Log
 
-    return Log.open(read_place(db))
+    return until_command_ends(Log.open(read_place(db)))
 
 
 def open_ledger(db: str) -> Ledger:
-    """The log at the place. Raises ``LogError``."""
+    """The log at the place, closed when the command ends. Raises ``LogError``."""
     from ..store.ledger import Ledger
 
-    return Ledger.open(read_place(db))
+    return until_command_ends(Ledger.open(read_place(db)))
+
+
+@contextmanager
+def closing_logs() -> Iterator[None]:
+    """Close the logs that commands open within the block when it ends: a process may call many commands."""
+    with ExitStack() as stack:
+        token = _TO_CLOSE.set(stack)
+        try:
+            yield
+        finally:
+            _TO_CLOSE.reset(token)
+
+
+def until_command_ends(log: LogT) -> LogT:
+    """The log, which is closed when the command ends."""
+    stack = _TO_CLOSE.get()
+    return log if stack is None else stack.enter_context(closing(log))
 
 
 def folder_of_log(db: str) -> AbstractContextManager[None]:

@@ -17,7 +17,7 @@ from ...explain.event_list import list_entries, require_event
 from ...store.place import read_place
 from ..completion import offer_events
 from ..hints import suggest
-from ..options import DEFAULT_DB, Db, folder_of, folder_of_log, is_for_subcommand, open_log
+from ..options import DEFAULT_DB, Db, folder_of, folder_of_log, is_for_subcommand, open_log, until_command_ends
 from ..rendering import Column, as_time, print_json_line, print_line, print_table, say, show_time
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def import_(
         folder_of_log(db),
         _removing_if_new(db),
     ):
-        log = Ledger.create(read_place(db))
+        log = until_command_ends(Ledger.create(read_place(db)))
         done = import_log(log, lines)
     print_line(f"imported {done.events} events and {done.content} texts into {log.label}")
     say(f"adapter weights are not part of a log; copy those of the other one to {adapters_folder(log.path)}")

@@ -9,7 +9,7 @@ import typer
 
 from ...store.place import read_place
 from ..hints import suggest
-from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, folder_of_log, name_actor, open_ledger
+from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, folder_of_log, name_actor, open_ledger, until_command_ends
 from ..rendering import print_line, say
 
 
@@ -27,7 +27,7 @@ def init(db: Db = DEFAULT_DB) -> None:
     place = read_place(db)
     is_new = open_store(place).is_blank()
     with folder_of_log(db):
-        position = Ledger.create(place).position
+        position = until_command_ends(Ledger.create(place)).position
     print_line(f"made the log {place}" if is_new else f"the log {place} exists already, with {position} events")
     suggest("status" if position else "run click-button", db)
 

@@ -52,6 +52,7 @@ EXTRAS = {
     "aiohttp": ("serve", "serves models to other programs"),
     "jinja2": ("serve", "draws the pages"),
     "prometheus-client": ("serve", "writes the metrics of the gateway"),
+    "uvloop": ("serve", "makes the gateway faster"),
     "miniwob": ("browser", "has the tasks on pages"),
     "sandlock": ("shell", "keeps commands in a sandbox where bubblewrap cannot"),
     "rapidocr": ("read", "reads words on pictures"),

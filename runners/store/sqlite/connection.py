@@ -67,7 +67,7 @@ def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
 
 def is_folder_writable(path: Path) -> bool:
     """Whether SQLite can create the files beside the log that readers and writers share."""
-    return os.access(path.resolve().parent, os.W_OK)
+    return os.access(os.path.dirname(os.path.realpath(path)), os.W_OK)  # Path.resolve raises on a loop of links
 
 
 def is_as_it_lies(path: Path) -> bool:

@@ -48,7 +48,7 @@ def encoded() -> Iterator[Any]:
         yield pytest.param(command, encoding, marks=() if is_quick else pytest.mark.slow)
 
 
-@pytest.mark.parametrize(("command", "encoding"), encoded())
+@pytest.mark.parametrize(("command", "encoding"), list(encoded()))
 def test_every_encoding_of_the_terminal_shows_the_command(foreign: Path, command: str, encoding: str) -> None:
     shown = shell(f"G {command}", foreign, PYTHONIOENCODING=encoding)
     assert (shown.returncode, shown.stderr) == (0, b"")

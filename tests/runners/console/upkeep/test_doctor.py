@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -256,6 +257,6 @@ def test_the_worker_is_seen_and_what_waits_for_one(story: Story) -> None:
     )
     with Path(f"{story.path.resolve()}.lease").open("w+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        file.write("4711")
+        file.write(str(os.getpid()))
         file.flush()
-        assert diagnose(story)["worker"] == ("ok", "process 4711 is at work, 1 waiting")
+        assert diagnose(story)["worker"] == ("ok", f"process {os.getpid()} is at work, 1 waiting")

@@ -15,6 +15,7 @@ from page_forms import ask, cookie_of, token_of
 
 from grokputer.runners.gateway import replies
 from grokputer.runners.gateway.site.door import COOKIE, MOST_FAILURES, Door, secret_of
+from grokputer.runners.gateway.site.site import MOST_FIELDS
 from story import Story
 
 
@@ -192,7 +193,7 @@ def test_a_form_that_is_too_long_or_no_form_is_refused(path: Path) -> None:
         address = ask(gateway, "GET", "/rate", cookie).headers["location"]
         assert ask(gateway, "POST", address, cookie, comment="x" * 2**20).status == 413
         assert ask(gateway, "POST", address, {**cookie, "content-type": "text/plain"}).status == 415
-        assert ask(gateway, "POST", address, cookie, **{f"f{n}": "1" for n in range(300)}).status == 400
+        assert ask(gateway, "POST", address, cookie, **{f"f{n}": "1" for n in range(MOST_FIELDS + 1)}).status == 400
         assert ask(gateway, "POST", address, {**cookie, "content-type": "application/json"}, stars="1").status == 400
 
 
