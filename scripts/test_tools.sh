@@ -1,6 +1,7 @@
 #!/bin/sh
-# Gets what tests need beside Python: two npm packages for all of them, and with "monitoring" Prometheus and Alertmanager
-# for the slow ones. Debian's packages are unpacked into .venv/monitoring and not installed, so no service starts.
+# Gets what tests need beside Python: two npm packages for all of them; with "monitoring" Prometheus and Alertmanager for the
+# slow ones; with "gym" BrowserGym for the slow ones, in an environment of its own. Debian's packages are unpacked into
+# .venv/monitoring and not installed, so no service starts.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -16,6 +17,13 @@ if [ "${1:-}" = monitoring ]; then
     rm -r "$folder"
     .venv/monitoring/usr/bin/prometheus --version >/dev/null
     touch .venv/monitoring/ready
+    exit
+fi
+
+if [ "${1:-}" = gym ]; then
+    .venv/bin/python -m venv .venv/gym
+    .venv/gym/bin/pip install --quiet --disable-pip-version-check -r scripts/browsergym.txt
+    touch .venv/gym/ready
     exit
 fi
 

@@ -8,6 +8,7 @@ WEB = "web"
 BROWSE = "browse"
 DESKTOP = "desktop"
 LONG = "long"
+BROWSERGYM = "browsergym"
 
 OF_COMMANDS = (SHELL,)
 """The program's environments whose actions are commands. Folders of tasks are such environments too."""

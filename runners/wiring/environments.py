@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from ...domain.errors import BadPlugin, EnvironmentUnavailable, GrokputerError, NotPossible, UnknownTask
 from ...domain.events import Capability
 from ...domain.ports import Environment
 from ..environments.desktop.options import Options
-from ..environments.names import BFCL, BROWSE, CHAT, DESKTOP, LONG, MINIWOB, SHELL, WEB
+from ..environments.names import BFCL, BROWSE, BROWSERGYM, CHAT, DESKTOP, LONG, MINIWOB, SHELL, WEB
 from .extras import require
 from .plugins import find_plugin, list_plugins
 from .task_folders import find_task_folder, name_of
@@ -68,6 +69,14 @@ def _open_bfcl() -> Environment:
     return Bfcl()
 
 
+def _open_browsergym() -> Environment:
+    from ..environments.gym.environment import BrowserGym
+    from ..environments.gym.process import find_python
+
+    find_python()
+    return BrowserGym()
+
+
 def _open_web(*, is_headed: bool = False) -> Environment:
     from ..environments.web.environment import Web
     from ..environments.web.site.families import SiteTasks
@@ -95,7 +104,7 @@ OWN: dict[str, Callable[[], Environment]] = {
 PARTS_OF_LONG = (MINIWOB, WEB, DESKTOP)
 """The environments, beside the shell, whose tasks a long task may have as parts."""
 
-FOR_BENCHMARKS: dict[str, Callable[[], Environment]] = {BFCL: _open_bfcl}
+FOR_BENCHMARKS: dict[str, Callable[[], Environment]] = {BFCL: _open_bfcl, BROWSERGYM: _open_browsergym}
 """Those that only a benchmark plays: they have a name, and no list of tasks shows them."""
 
 WITH_WINDOW: dict[str, Callable[..., Environment]] = {WEB: _open_web, BROWSE: _open_browse}
@@ -169,7 +178,8 @@ def locate_task(task: str, folders: Mapping[str, Path] = NO_FOLDERS) -> tuple[st
     place, slash, name = task.rpartition("/")
     if slash and name:
         place = name_of(place, folders)
-        if place in environment_names(folders) or find_task_folder(place, folders) is not None:
+        known = {*environment_names(folders), *FOR_BENCHMARKS}
+        if place in known or find_task_folder(place, folders) is not None:
             return place, name
     tasks = {place: known for place, known in list_tasks(OWN).items() if known}
     has_it = next((place for place, known in tasks.items() if task in known), None)
@@ -202,7 +212,8 @@ def list_tasks(
     found: dict[str, Sequence[str]] = {}
     for name in names:
         try:
-            found[name] = open_environment(name, folders).tasks()
+            with closing(open_environment(name, folders)) as environment:
+                found[name] = environment.tasks()
         except GrokputerError as error:
             on_fault(name, error)
     return found

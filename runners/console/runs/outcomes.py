@@ -33,14 +33,14 @@ class Shown:
     def show_plan(self, plan: TaskPlan) -> None:
         """Say where the task was found and what it is pinned to, before the model is loaded."""
         from ...use_cases.runs import BASE
-        from ...wiring.environments import environment_names
+        from ...wiring.environments import FOR_BENCHMARKS, environment_names
         from ...wiring.task_folders import find_task_folder, with_folder
 
         if self.is_said:
             return
         self.is_said = True
         folders, ledger = self.services.task_folders, self.services.ledger
-        if plan.environment not in environment_names(folders):
+        if plan.environment not in {*environment_names(folders), *FOR_BENCHMARKS}:
             folder = find_task_folder(plan.environment, folders)
             if folder is not None:
                 value = shlex.quote(with_folder(self.services.state.policy, ledger.path, folder))

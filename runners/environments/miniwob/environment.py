@@ -188,7 +188,7 @@ def finite(reward: object) -> float:
 @cache
 def task_names() -> tuple[str, ...]:
     """All tasks, in alphabetical order."""
-    return tuple(sorted(path.stem for path in _html().glob("*.html")))
+    return tuple(sorted(path.stem for path in find_pages().glob("*.html")))
 
 
 def page_url(task: str) -> str:
@@ -196,11 +196,12 @@ def page_url(task: str) -> str:
     if task not in task_names():
         close = difflib.get_close_matches(task, task_names(), n=3) or [*BASE_TASKS[:3], "..."]
         raise UnknownTask(f"there is no task {task!r}; close to it: {', '.join(close)}")
-    return (_html() / f"{task}.html").as_uri()
+    return (find_pages() / f"{task}.html").as_uri()
 
 
 @cache
-def _html() -> Path:
+def find_pages() -> Path:
+    """The folder of the pages. Raises ``EnvironmentUnavailable`` without the package."""
     spec = importlib.util.find_spec("miniwob")  # importing it would load Gymnasium and Selenium
     if spec is None or not spec.submodule_search_locations:
         raise EnvironmentUnavailable("the package miniwob is not installed; pip install miniwob==1.1.0")
