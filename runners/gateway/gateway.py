@@ -20,6 +20,7 @@ from .metrics.exporter import TraceExporter
 from .metrics.page import show_metrics
 from .metrics.process import ProcessMetrics
 from .owner import LogOwner
+from .protocol import meet_expectation
 from .replies import check_encoding, check_headers, say_errors
 from .resources import catalog, feedback, foreign_feedback, openapi
 from .site.site import Site
@@ -92,7 +93,7 @@ class Gateway:
         ]
         app = web.Application(client_max_size=LONGEST_BODY, middlewares=middlewares)
         for (method, address), endpoint in {**ALWAYS, **(ADDRESSES if self._with_api else {})}.items():
-            app.router.add_route(method, address, self._bind(endpoint))
+            app.router.add_route(method, address, self._bind(endpoint), expect_handler=meet_expectation)
         if self._with_pages:
             Site(self).add_to(app)
         app.on_response_prepare.append(_hide_server)

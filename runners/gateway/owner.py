@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
 from ...domain.aggregates.base import Aggregate
-from ...domain.errors import GrokputerError
+from ...domain.errors import GrokputerError, LogError
 from ..agent.abandoned import end_abandoned, playing
 from ..improvement.process_manager import process_new_events
 from ..store.ledger import Ledger, Save
+from ..store.log import Log
 from ..store.place import Place
 from ..store.states import load_state
 from ..wiring.models import label_base
@@ -35,6 +36,9 @@ MOST_TOGETHER = 64
 """Changes of one commit; measured: beyond that a change costs no less."""
 AGAIN_S = 5.0
 """Seconds after which a log that could not be written is tried again; chosen: until then it counts as not ready."""
+STUCK_S = 3.0
+"""Seconds after which a thread that has not gone on counts as stuck, as where another process holds the log's lock; chosen: a
+commit takes milliseconds."""
 FOLLOW_S = 0.25
 """Seconds between two readings of new events of the log; chosen: a revoked key is refused within a second."""
 
@@ -94,8 +98,9 @@ class LogOwner:
         """Why the log could not be written last, and when."""
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._waiting = 0
-        self._followed = time.monotonic()
-        """When the log was last read."""
+        self._followed = self._turned = time.monotonic()
+        """When the log was last read, and when the thread last took what waits."""
+        self._reader: Log | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -118,16 +123,35 @@ class LogOwner:
         result: T = await self._ask(action, stores_itself=True)
         return result
 
+    async def read(self, work: Callable[[Log], T]) -> T:
+        """What the work returns, which reads the log in a thread of its own: it waits for no writer. Raises what it raises."""
+        assert self._reader is not None
+        return await asyncio.to_thread(work, self._reader)
+
+    def require_going(self) -> None:
+        """Raise ``Busy`` where the thread is stuck, so that nothing new waits behind what waits already."""
+        if self._is_stuck:
+            raise Busy(self.problem)
+
     @property
     def problem(self) -> str:
         """Why requests cannot be recorded; empty where they can. What could not be written is one for a few seconds."""
         why, since = self._unwritten
-        return why if time.monotonic() - since < AGAIN_S else self._unread
+        if time.monotonic() - since < AGAIN_S:
+            return why
+        if self._is_stuck:
+            seconds = time.monotonic() - self._turned
+            return f"the log has not been written for {seconds:.0f} s; another process may hold its lock"
+        return self._unread
+
+    @property
+    def _is_stuck(self) -> bool:
+        return time.monotonic() - self._turned > STUCK_S
 
     @property
     def is_writable(self) -> bool:
         """Whether the last change could be stored and the log be read. Unlike ``problem`` this does not change with time."""
-        return not (self._unwritten[0] or self._unread)
+        return not (self._unwritten[0] or self._unread or self._is_stuck)
 
     @property
     def waiting(self) -> int:
@@ -162,6 +186,7 @@ class LogOwner:
             desk = Desk(ledger, load_state(ledger), uuid4())
             self._read(desk)
             end_abandoned(ledger, desk.state.policy)
+            self._reader = Log.open(self.place, self._clock)
         except BaseException as error:
             self._deliver([(opened, None, error)], asked=0)
             return
@@ -174,6 +199,7 @@ class LogOwner:
         followed = time.monotonic()
         is_open = True
         while is_open:
+            self._turned = time.monotonic()
             batch, is_open = self._take(max(0.0, followed + FOLLOW_S - time.monotonic()))
             self._do(desk, batch)
             if not is_open or time.monotonic() - followed >= FOLLOW_S:
@@ -211,6 +237,7 @@ class LogOwner:
             except Exception as error:
                 errors = [error] * len(made)
                 self._unwritten = (str(error), time.monotonic())
+                self._refuse_waiting(error)
             results += [(one.future, value, error) for (one, _, value), error in zip(made, errors, strict=True)]
         if results:
             self._deliver(results, asked=len(results))
@@ -222,6 +249,22 @@ class LogOwner:
             self._unread = ""
         except Exception as error:
             self._unread = str(error) or repr(error)
+            self._refuse_waiting(error)
+
+    def _refuse_waiting(self, error: Exception) -> None:
+        """Refuse what came while the log could not be written: it has waited as long, and would wait as long again."""
+        refused = LogError(str(error) or repr(error))
+        came = self._queue.qsize()  # what comes meanwhile has not waited
+        batch: list[_Waiting] = []
+        with suppress(queue.Empty):
+            for _ in range(came):
+                one = self._queue.get_nowait()
+                if one is None:
+                    self._queue.put(None)
+                    break
+                batch.append(one)
+        if batch:
+            self._deliver([(one.future, None, refused) for one in batch], asked=len(batch))
 
     def _read(self, desk: Desk) -> None:
         """React to new events, of other processes too."""

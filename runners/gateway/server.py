@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import Any
 
 from aiohttp import web
 
 from ...domain.errors import BadArgument
 from ..store.place import Place as LogPlace
-from ..store.place import text_of
 from .admission import is_loopback
 from .gateway import Gateway
+from .protocol import Protocol
+from .worker import working
 
 GRACE_S = 30.0
 """Seconds that answers in progress have at a stop; chosen."""
 IDLE_S = 75.0
 """Seconds in which a connection has to send the head of a request; chosen: as nginx keeps idle connections."""
+HANDLING: dict[str, Any] = {"access_log": None, "keepalive_timeout": IDLE_S, "auto_decompress": False}
+"""How a connection is handled: no line for each request, and no unpacking of bodies, which could fill the memory."""
 GARBAGE = 20_000
 """New objects after which Python searches for garbage; chosen: a request leaves fewer than ten. Python's own 700 cost about
 5 % of a request."""
-WORKER = "from grokputer.cli import main; main()"
-"""The program of a worker's process, with its arguments."""
 
 
 @dataclass(frozen=True)
@@ -84,25 +84,19 @@ async def serve(log: LogPlace, place: Place, parts: Parts, *, say: Callable[[str
     Raises ``LogError``, and ``OSError`` where it cannot listen.
     """
     gateway = Gateway(log, place.names, say, with_api=parts.api, with_pages=parts.pages)
-    worker = None
-    try:
-        async with listening(gateway, place.host, place.port) as port:
-            worker = await _start_worker(log) if parts.worker else None
-            address = f"http://{f'[{place.host}]' if ':' in place.host else place.host}:{port}"
-            _let_memory_rest()
-            if parts.api:
-                say(f"serving {address}/v1")
-            if parts.pages:
-                say(f"pages at {address}/")
-            try:
-                await _stopped()
-            finally:
-                if worker is not None and worker.returncode is None:
-                    with suppress(ProcessLookupError):
-                        worker.send_signal(signal.SIGINT)
-    finally:
-        if worker is not None:
-            await worker.wait()
+    async with AsyncExitStack() as stack, listening(gateway, place.host, place.port) as port:
+        worker = await stack.enter_async_context(working(log, say)) if parts.worker else None
+        address = f"http://{f'[{place.host}]' if ':' in place.host else place.host}:{port}"
+        _let_memory_rest()
+        if parts.api:
+            say(f"serving {address}/v1")
+        if parts.pages:
+            say(f"pages at {address}/")
+        try:
+            await _stopped()
+        finally:
+            if worker is not None:
+                worker.stop()  # it ends while answers in progress do
 
 
 @asynccontextmanager
@@ -111,20 +105,19 @@ async def listening(gateway: Gateway, host: str, port: int, *, grace_s: float = 
 
     Raises ``LogError``, and ``OSError`` where it cannot listen.
     """
-    runner = web.AppRunner(
-        gateway.application(),
-        access_log=None,
-        shutdown_timeout=grace_s,
-        keepalive_timeout=IDLE_S,
-        auto_decompress=False,
-    )
+    runner = web.AppRunner(gateway.application(), shutdown_timeout=grace_s)
     await runner.setup()
     listener = None
     try:
         server = runner.server
         assert server is not None
-        accept = gateway.connections.accept
-        listener = await asyncio.get_running_loop().create_server(lambda: accept(server()), host, port)
+        loop = asyncio.get_running_loop()
+
+        def connect() -> asyncio.Protocol:
+            own = Protocol(server, loop=loop, **HANDLING)
+            return gateway.connections.accept(own)
+
+        listener = await loop.create_server(connect, host, port)
         yield listener.sockets[0].getsockname()[1]
     finally:
         if listener is not None:
@@ -138,15 +131,6 @@ def _let_memory_rest() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE)
-
-
-async def _start_worker(log: LogPlace) -> asyncio.subprocess.Process:
-    """A worker in a process of its own, because trainings take all the memory and time that there is.
-
-    It finds the log in its environment: the URL of a database may have a password, which the list of processes would show.
-    """
-    environment = {**os.environ, "GROKPUTER_DB": text_of(log)}
-    return await asyncio.create_subprocess_exec(sys.executable, "-c", WORKER, "work", env=environment)
 
 
 async def _stopped() -> None:

@@ -49,7 +49,7 @@ async def show_metrics(gateway: Gateway, request: web.Request) -> web.StreamResp
     try:
         folded, outlook = await asyncio.wait_for(gateway.owner.act(lambda desk: _look(desk, group)), WAIT_S)
     except (Busy, TimeoutError):
-        folded, outlook = [], None
+        folded, outlook = _recall(gateway, group), None
     shown = folded
     if group != "log":
         shown += gateway.process_metrics.collect(
@@ -62,6 +62,16 @@ async def show_metrics(gateway: Gateway, request: web.Request) -> web.StreamResp
             )
         )
     return _write(request, shown)
+
+
+def _recall(gateway: Gateway, group: str | None) -> list[Metric]:
+    """What the log's thread knew last, while it waits for the log; empty where it changes meanwhile."""
+    if group == "process" or gateway.owner.state is None:
+        return []
+    try:
+        return collect_folded(gateway.owner.state)
+    except RuntimeError:  # a part changed its size while it was read
+        return []
 
 
 def _look(desk: Desk, group: str | None) -> tuple[list[Metric], Outlook | None]:

@@ -17,24 +17,21 @@ from ..exchange import NOT_KEPT
 from ..replies import json_reply
 
 if TYPE_CHECKING:
-    from ....projections.state.state import State
+    from ...store.log import Log
     from ..gateway import Gateway
-    from ..owner import Desk
 
 
 async def list_models(gateway: Gateway, request: web.Request) -> web.StreamResponse:
     """The roles, the base and the adapters, in OpenAI's form."""
     gateway.admission.require(request, Scope.INFER)
-    listed = await gateway.owner.act(lambda desk: _models(desk.state))
-    return json_reply({"object": "list", "data": listed})
+    return json_reply({"object": "list", "data": _models(gateway)})
 
 
 async def show_model(gateway: Gateway, request: web.Request) -> web.StreamResponse:
     """One of them."""
     gateway.admission.require(request, Scope.INFER)
     name = request.match_info["model"]
-    listed = await gateway.owner.act(lambda desk: _models(desk.state))
-    for model in listed:
+    for model in _models(gateway):
         if model["id"] == name:
             return json_reply(model)
     raise NotFound(f"there is no model {name[:60]!r}")
@@ -44,7 +41,7 @@ async def show_run(gateway: Gateway, request: web.Request) -> web.StreamResponse
     """What the log knows of a run, in JSON."""
     gateway.admission.require(request, Scope.FEEDBACK)
     id = run_id(request.match_info["run"])
-    return json_reply(await gateway.owner.act(lambda desk: _run(desk, id)))
+    return json_reply(await gateway.owner.read(lambda log: _run(log, id)))
 
 
 async def say_live(gateway: Gateway, request: web.Request) -> web.StreamResponse:
@@ -60,24 +57,26 @@ async def say_ready(gateway: Gateway, request: web.Request) -> web.StreamRespons
     return json_reply({"status": "ready"})
 
 
-def _models(state: State) -> list[dict[str, Any]]:
+def _models(gateway: Gateway) -> list[dict[str, Any]]:
+    state = gateway.owner.state
+    assert state is not None  # it is there before requests are taken
     base = state.policy.model.base
     common = {"object": "model", "created": 0, "owned_by": "grokputer"}
     roles = [{"id": role, **common, "kind": "role", "parent": state.traffic(role).stable or BASE} for role in ROLES]
     adapters = [
         {"id": name, **common, "kind": "adapter", "root": adapter.base, "parent": adapter.parent or BASE,
          "role": adapter.role, "status": str(adapter.status)}
-        for name, adapter in state.registry.adapters.items()
+        for name, adapter in dict(state.registry.adapters).items()  # a copy: another thread adds to it
     ]  # fmt: skip
     return [*roles, {"id": BASE, **common, "kind": "base", "root": base}, *adapters]
 
 
-def _run(desk: Desk, id: UUID) -> dict[str, Any]:
-    run = desk.ledger.get(TaskRun, id)
+def _run(log: Log, id: UUID) -> dict[str, Any]:
+    run = log.get(TaskRun, id)
     started = run.started
     if started is None:
         raise NotFound(f"there is no run {id.hex}")
-    content = desk.ledger.get_content
+    content = log.get_content
     prompt = content(run.steps[-1].prompt) if run.steps else None
     return {
         "run": id.hex,

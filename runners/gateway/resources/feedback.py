@@ -45,6 +45,7 @@ async def record(gateway: Gateway, feedback: ProgramFeedback, holder: str) -> Ta
     """Record the feedback once its run has ended. Raises ``Refused``: 409 where that takes long, and 422 where its id came
     with other feedback before."""
     deadline = time.monotonic() + WAIT_S
+    gateway.owner.require_going()
     while True:
         try:
             return await gateway.owner.act(lambda desk: take_feedback(desk.ledger, feedback, holder, desk.state))
@@ -59,7 +60,7 @@ async def _have_ended(gateway: Gateway, runs: Sequence[UUID], deadline: float) -
     """Whether one of the runs has ended; waits for that until the deadline."""
     while time.monotonic() < deadline:
         await asyncio.sleep(LOOK_S)
-        if await gateway.owner.act(lambda desk: any(desk.ledger.get(TaskRun, run).ended for run in runs)):
+        if await gateway.owner.read(lambda log: any(log.get(TaskRun, run).ended for run in runs)):
             return True
     return False
 

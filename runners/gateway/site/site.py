@@ -18,6 +18,7 @@ from ...store.ledger import Ledger
 from ...store.place import open_store
 from ...use_cases.reading.kept import Kept
 from ..pages.addresses import PAGES
+from ..protocol import meet_expectation
 from ..replies import LONGEST_FORM, Refused, error_body, error_reply, json_reply, read_body, reply_to
 from ..resources.feedback import check_id
 from . import live
@@ -77,7 +78,7 @@ class Site:
     def add_to(self, app: web.Application) -> None:
         """Add all addresses of pages to the application."""
         for (method, address), page in PAGES.items():
-            app.router.add_route(method, address, self._bind(page))
+            app.router.add_route(method, address, self._bind(page), expect_handler=meet_expectation)
         app.router.add_get("/sign-in", self._show_sign_in)
         app.router.add_post("/sign-in", self._sign_in)
         app.router.add_post("/sign-out", self._sign_out)

@@ -35,7 +35,7 @@ SILENT_S = 300.0
 LOOK_S = 1.0
 """Seconds between two looks at a connection whose answer has not ended; chosen."""
 LONGEST = 64 * 2**20
-"""Bytes of an answer; chosen."""
+"""Bytes of an answer, also of one in parts; chosen."""
 LONGEST_FRAME = 4 * 2**20
 """Bytes of one event of a stream; chosen."""
 LONGEST_ADDRESS = 200
@@ -181,9 +181,13 @@ def _no_answer(exchange: Exchange, words: str, status: int = 502, *, details: st
 
 
 async def _parts(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """The body as it comes. Raises ``aiohttp.ClientError`` where it breaks off."""
+    """The body as it comes. Raises ``aiohttp.ClientError`` where it breaks off, ``BadReply`` where it is too long."""
+    length = 0
     with _noticing_damage(response):
         async for part in response.content.iter_any():
+            length += len(part)
+            if length > LONGEST:
+                raise BadReply(f"is longer than {LONGEST >> 20} MiB")
             yield part
 
 
@@ -217,13 +221,7 @@ def _noticing_damage(response: aiohttp.ClientResponse) -> Iterator[None]:
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
-    parts, length = [], 0
-    async for part in _parts(response):
-        length += len(part)
-        if length > LONGEST:
-            raise BadReply(f"is longer than {LONGEST >> 20} MiB")
-        parts.append(part)
-    return b"".join(parts)
+    return b"".join([part async for part in _parts(response)])
 
 
 async def _split(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

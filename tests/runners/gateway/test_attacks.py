@@ -263,3 +263,36 @@ def test_a_header_of_an_endpoint_cannot_break_the_response(log_before: MakeLog, 
     with busy as endpoint, serving(log_before(endpoint.url)) as gateway:
         status, headers, _ = gateway.ask("/chat/completions", HELLO)
     assert status == 429 and headers["retry-after"] in ("1", "Fri, 31 Dec 2027 23:59:59 GMT")
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (["Authorization : Bearer {key}"], 400),
+        (["Authorization: Bearer {key}\x01"], 400),
+        (["X-Long: {key}" + "y" * 9000], 400),
+        (["Content-Length: 1", "Content-Length: 2", "X-Key: {key}"], 400),
+        (["Transfer-Encoding: chunked, {key}"], 400),
+        (["Expect: {key}"], 417),
+    ],
+)
+def test_what_is_no_valid_request_is_said_in_the_api_s_shape_and_no_secret_is_written_down(
+    log_before: MakeLog, caplog: pytest.LogCaptureFixture, head: list[str], status: int
+) -> None:
+    with served(log_before) as gateway:
+        lines = ["POST /v1/chat/completions HTTP/1.1", "Host: 127.0.0.1", *(it.format(key=gateway.key) for it in head)]
+        answered = send_raw(gateway.url, "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1"))
+    said = json.loads(answered.split(b"\r\n\r\n")[-1])
+    assert statuses(answered) == [status] and said["error"]["message"]
+    assert b"aiohttp" not in answered and b"erver: grokputer" in answered
+    assert gateway.key.encode() not in answered and gateway.key not in caplog.text
+
+
+def test_a_damaged_body_writes_nothing_of_it_down(log_before: MakeLog, caplog: pytest.LogCaptureFixture) -> None:
+    with served(log_before) as gateway:
+        head = request_of(
+            gateway, "/v1/chat/completions", "Host: 127.0.0.1", "Transfer-Encoding: chunked", method="POST"
+        )
+        answered = send_raw(gateway.url, head + b"5\nprivate words\n0\n\n")
+    assert statuses(answered)[:1] == [400]
+    assert "private" not in caplog.text and gateway.key not in caplog.text

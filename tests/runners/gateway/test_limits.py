@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import socket
 import threading
@@ -21,8 +22,10 @@ from full_disk import full_disk
 from gateways import Served, serving
 from in_thread import InThread
 
-from grokputer.runners.gateway import admission, replies
+from grokputer.runners.gateway import admission, owner, replies
 from grokputer.runners.gateway.exchange import is_sampled
+from grokputer.runners.gateway.metrics import page
+from grokputer.runners.gateway.upstreams import endpoint as upstream
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import Log
 from grokputer.runners.store.sqlite import locks
@@ -214,6 +217,73 @@ def test_a_log_that_is_held_for_a_moment_delays_requests_and_loses_none(log_befo
             for thread in asking:
                 thread.join()
     assert found == [200] * 8 and len(document("runs", db=path)) == 8
+
+
+def at_root(gateway: Served) -> Served:
+    """The gateway, for addresses outside of its API."""
+    return dataclasses.replace(gateway, url=gateway.url.removesuffix("/v1"))
+
+
+def test_while_another_process_holds_the_log_nothing_new_waits_and_reading_goes_on(
+    log_before: MakeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owner, "STUCK_S", 0.5)
+    monkeypatch.setattr(page, "WAIT_S", 0.2)
+    with ChatServer("ok", ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        with serving(path) as gateway:
+            _, headers, _ = gateway.ask("/chat/completions", BODY)
+            run = headers["x-grokputer-run"]
+            with closing(WriteLock(path)) as lock, lock:
+                while at_root(gateway).ask("/health/ready")[0] == 200:
+                    time.sleep(0.05)
+                status, headers, said = gateway.ask("/chat/completions", BODY)
+                read = [gateway.ask(address)[0] for address in ("/models", f"/runs/{run}")]
+                metrics = at_root(gateway).ask_text("/metrics?group=log")
+            while at_root(gateway).ask("/health/ready")[0] != 200:
+                time.sleep(0.05)
+            again, *_ = gateway.ask("/chat/completions", BODY)
+    assert (status, headers["retry-after"], read, again) == (503, "1", [200, 200], 200)
+    assert "another process may hold its lock" in said["error"]["message"]
+    assert metrics[0] == 200 and "grokputer_runs" in metrics[2]
+    assert len(endpoint.asked) == len(document("runs", db=path)) == 2
+
+
+def test_what_waits_for_a_log_that_another_process_holds_is_refused_together(
+    log_before: MakeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "WAIT_S", 0.6)
+    with ChatServer("ok", ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        with serving(path) as gateway:
+            found: list[int] = []
+            asking = [
+                threading.Thread(target=lambda: found.append(gateway.ask("/chat/completions", BODY)[0]))
+                for _ in range(2 * owner.MOST_TOGETHER)
+            ]
+            with closing(WriteLock(path)) as lock, lock:
+                for thread in asking:
+                    thread.start()
+                for thread in asking:
+                    thread.join()
+            again, *_ = gateway.ask("/chat/completions", BODY)
+    assert (set(found), again) == ({503}, 200)
+    assert len(endpoint.asked) == len(document("runs", db=path)) == 1
+
+
+def test_a_stream_that_does_not_end_is_cut_at_the_length_of_an_answer(
+    log_before: MakeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "LONGEST", 200_000)
+    with Endless(b"x" * 1000) as endpoint:
+        path = log_before(endpoint.url)
+        with serving(path) as gateway:
+            status, _, said = gateway.ask_text("/chat/completions", {**BODY, "stream": True})
+            assert endpoint.was_left.wait(10)
+    assert (status, len(said) < 300_000) == (200, True)
+    assert '"error"' in said[-300:] and said.endswith("data: [DONE]\n\n")
+    [run] = document("runs", db=path)
+    assert (run["status"], run["reason"]) == ("failed", "environment")
 
 
 def test_a_stream_whose_end_cannot_be_recorded_ends_with_an_error_in_place_of_its_end(log_before: MakeLog) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import signal
 import socket
 import threading
@@ -12,9 +14,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from chat_server import ChatServer
 from command_line import call, document, output
 from gateways import make_key, process_on, serving
+
+from grokputer.runners.gateway import worker
+from grokputer.runners.store.log import Log
+from grokputer.runners.store.port import LEASE
 
 BODY = json.dumps({"model": "action", "messages": [{"role": "user", "content": "hello"}]}).encode()
 MakeLog = Callable[[str], Path]
@@ -85,6 +92,31 @@ def test_a_gateway_that_is_told_to_stop_ends_the_answers_in_progress(log_before:
             assert process.wait(30) == 0
     assert found[0]["choices"][0]["message"]["content"] == "at last"
     assert [run["status"] for run in document("runs", db=path)] == ["answered"]
+
+
+def test_a_worker_that_ends_by_itself_is_started_again_and_ends_with_the_gateway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "PAUSES_S", (0.05,))
+    path, said = tmp_path / "events.db", list[str]()
+    output("init", db=path)
+
+    async def at_work(before: str | None = None) -> str:
+        while (found := Log.open(path).database.holder(LEASE)) in (None, before):
+            await asyncio.sleep(0.05)
+        assert found is not None
+        return found
+
+    async def kill_the_first() -> str:
+        async with worker.working(path, said.append):
+            first = await at_work()
+            os.kill(int(first.split()[-1]), signal.SIGKILL)
+            return await at_work(first)
+
+    second = asyncio.run(kill_the_first())
+    assert said == ["the worker ended with code -9; it starts again in 0.05 s"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(second.split()[-1]), 0)
 
 
 def test_a_log_that_there_is_not_is_not_made_by_serving_it(tmp_path: Path) -> None:
