@@ -48,19 +48,27 @@ class Room:
 
     def __init__(self, requests: int = MOST_REQUESTS, bytes: int = MOST_BYTES) -> None:
         self._requests, self._bytes = requests, bytes
+        self.taken = 0
+        """How many places are taken."""
+        self.is_closed = False
+        """Whether no more requests are taken, because the gateway is about to stop."""
 
     @contextmanager
     def hold(self, request: web.Request) -> Iterator[None]:
-        """Hold a place for the request until the block ends. Raises ``Refused``, 429, where there is none."""
+        """Hold a place for the request until the block ends. Raises ``Refused``: 429 where there is none, 503 when closed."""
+        if self.is_closed:
+            raise Refused(
+                503, "the gateway is stopping; ask again in a moment", {"retry-after": "1", "connection": "close"}
+            )
         length = request.content_length
         length = LONGEST_BODY if length is None else min(length, LONGEST_BODY)
         if self._requests < 1 or self._bytes < length:
             raise Refused(429, "too many requests are in progress; try again in a moment", {"retry-after": "1"})
-        self._requests, self._bytes = self._requests - 1, self._bytes - length
+        self._requests, self._bytes, self.taken = self._requests - 1, self._bytes - length, self.taken + 1
         try:
             yield
         finally:
-            self._requests, self._bytes = self._requests + 1, self._bytes + length
+            self._requests, self._bytes, self.taken = self._requests + 1, self._bytes + length, self.taken - 1
 
 
 class Admission:

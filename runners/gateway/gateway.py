@@ -55,6 +55,10 @@ ALWAYS: dict[tuple[str, str], Endpoint] = {
 """What is served with the API and without it."""
 
 
+LOOK_S = 0.05
+"""Seconds between two looks whether the answers in progress have ended; chosen."""
+
+
 class Gateway:
     """A gateway on the log; ``hosts`` are the names that it answers for beside this machine's own.
 
@@ -78,8 +82,6 @@ class Gateway:
         self.owner = LogOwner(log, clock)
         self.connections = Connections()
         self.admission = Admission(lambda: self.owner.keys, hosts, trust=self.connections.trust)
-        self.is_draining = False
-        """Whether it is about to stop, so that no new request should come."""
         self.process_metrics = ProcessMetrics()
         self._exporter = TraceExporter(log, lambda: self.owner.state, say)
         self._endpoint = EndpointUpstream()
@@ -98,7 +100,6 @@ class Gateway:
             Site(self).add_to(app)
         app.on_response_prepare.append(_hide_server)
         app.on_startup.append(self._start)
-        app.on_shutdown.append(self._drain)
         app.on_cleanup.append(self._close)
         return app
 
@@ -141,8 +142,13 @@ class Gateway:
             except GrokputerError as error:
                 self._say(f"requests will fail until this is mended: {error}")
 
-    async def _drain(self, app: web.Application) -> None:
-        self.is_draining = True
+    async def drain(self, seconds: float) -> None:
+        """Take no more requests for answers, and wait until those in progress have ended, at most so many seconds."""
+        room, loop = self.admission.room, asyncio.get_running_loop()
+        room.is_closed = True
+        until = loop.time() + seconds
+        while room.taken and loop.time() < until:
+            await asyncio.sleep(LOOK_S)
 
     async def _close(self, app: web.Application) -> None:
         await self._endpoint.close()

@@ -21,7 +21,9 @@ from .protocol import Protocol
 from .worker import working
 
 GRACE_S = 30.0
-"""Seconds that answers in progress have at a stop; chosen."""
+"""Seconds that answers in progress have at a stop; chosen. Meanwhile the gateway says that it is not ready."""
+CUT_S = 1.0
+"""Seconds that everything else has then, as pages have; aiohttp waits twice as long. Chosen."""
 IDLE_S = 75.0
 """Seconds in which a connection has to send the head of a request; chosen: as nginx keeps idle connections."""
 HANDLING: dict[str, Any] = {"access_log": None, "keepalive_timeout": IDLE_S, "auto_decompress": False}
@@ -105,7 +107,7 @@ async def listening(gateway: Gateway, host: str, port: int, *, grace_s: float = 
 
     Raises ``LogError``, and ``OSError`` where it cannot listen.
     """
-    runner = web.AppRunner(gateway.application(), shutdown_timeout=grace_s)
+    runner = web.AppRunner(gateway.application(), shutdown_timeout=CUT_S)
     await runner.setup()
     listener = None
     try:
@@ -119,6 +121,7 @@ async def listening(gateway: Gateway, host: str, port: int, *, grace_s: float = 
 
         listener = await loop.create_server(connect, host, port)
         yield listener.sockets[0].getsockname()[1]
+        await gateway.drain(grace_s)
     finally:
         if listener is not None:
             listener.close()

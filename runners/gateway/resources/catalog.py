@@ -51,7 +51,7 @@ async def say_live(gateway: Gateway, request: web.Request) -> web.StreamResponse
 
 async def say_ready(gateway: Gateway, request: web.Request) -> web.StreamResponse:
     """Whether requests can be taken: the log can be written, and the gateway is not about to stop."""
-    problem = "stopping" if gateway.is_draining else gateway.owner.problem
+    problem = "stopping" if gateway.admission.room.is_closed else gateway.owner.problem
     if problem:
         return json_reply({"status": "not ready", "problem": problem}, 503, {"retry-after": "1"})
     return json_reply({"status": "ready"})

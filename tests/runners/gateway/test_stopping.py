@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import closing
@@ -20,6 +21,8 @@ from command_line import call, document, output
 from gateways import make_key, process_on, serving
 
 from grokputer.runners.gateway import worker
+from grokputer.runners.gateway.gateway import Gateway
+from grokputer.runners.gateway.server import listening
 from grokputer.runners.store.log import Log
 from grokputer.runners.store.port import LEASE
 
@@ -92,6 +95,50 @@ def test_a_gateway_that_is_told_to_stop_ends_the_answers_in_progress(log_before:
             assert process.wait(30) == 0
     assert found[0]["choices"][0]["message"]["content"] == "at last"
     assert [run["status"] for run in document("runs", db=path)] == ["answered"]
+
+
+def test_a_gateway_that_is_stopping_says_so_and_cuts_what_does_not_end(log_before: MakeLog) -> None:
+    is_asked, may_answer = threading.Event(), threading.Event()
+
+    def answer(question: str) -> str:
+        is_asked.set()
+        may_answer.wait(30)
+        return "too late"
+
+    async def stop(path: Path, key: str) -> list[int]:
+        async with listening(Gateway(path), "127.0.0.1", 0, grace_s=1.0) as port:
+            url = f"http://127.0.0.1:{port}/v1"
+            first = asyncio.create_task(asyncio.to_thread(status_of, f"{url}/chat/completions", key, BODY))
+            await asyncio.to_thread(is_asked.wait, 30)
+            stopping = asyncio.create_task(look_while_stopping(url, key))
+        return [*await stopping, await first]
+
+    async def look_while_stopping(url: str, key: str) -> list[int]:
+        await asyncio.sleep(0.2)
+        root = url.removesuffix("/v1")
+        asked = ((f"{root}/health/ready", None), (f"{url}/chat/completions", BODY), (f"{root}/health/live", None))
+        return [await asyncio.to_thread(status_of, address, key, body) for address, body in asked]
+
+    with ChatServer(answer, ["tiny"]) as endpoint:
+        path = log_before(endpoint.url)
+        found = asyncio.run(stop(path, make_key(path)))
+        may_answer.set()
+    assert found == [503, 503, 200, 0]
+    [run] = document("runs", db=path)
+    assert run["reason"] == "environment"
+
+
+def status_of(address: str, key: str, body: bytes | None) -> int:
+    """The status of the response; 0 where the connection was cut."""
+    request = urllib.request.Request(address, body, {"authorization": f"Bearer {key}"})
+    try:
+        with urllib.request.urlopen(request) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+    except OSError:
+        return 0
 
 
 def test_a_worker_that_ends_by_itself_is_started_again_and_ends_with_the_gateway(

@@ -77,14 +77,21 @@ if (player && screens.length > 1) {
 
 // Parts marked data-live are loaded again when the log grows, at most once a second.
 if (document.querySelector("[data-live]")) {
-  const source = new EventSource("/live");
-  let seen = document.body.dataset.position, waiting = false;
+  let source = null, seen = document.body.dataset.position, waiting = false;
+  function follow() {
+    source = new EventSource("/live");
+    source.onmessage = look;
+  }
+  function leave() {
+    source?.close();
+    source = null;
+  }
   const sheet = new CSSStyleSheet();
   document.adoptedStyleSheets = [sheet];
   async function load() {
     waiting = false;
     const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-    if (!answer.ok || answer.redirected) return source.close();
+    if (!answer.ok || answer.redirected) return leave();
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     sheet.replaceSync(page.getElementById("drawn").textContent);
     for (const part of document.querySelectorAll("[data-live]")) {
@@ -92,13 +99,16 @@ if (document.querySelector("[data-live]")) {
       if (fresh && !part.contains(document.activeElement)) part.replaceChildren(...fresh.childNodes);
     }
   }
-  source.onmessage = (message) => {
+  function look(message) {
     if (message.data === seen) return;
     seen = message.data;
     if (!waiting) {
       waiting = true;
       setTimeout(load, 1000);
     }
-  };
-  addEventListener("pagehide", () => source.close());
+  }
+  // A browser opens six connections to a host: a tab that nobody sees must not hold one.
+  document.addEventListener("visibilitychange", () => (document.hidden ? leave() : source || follow()));
+  addEventListener("pagehide", leave);
+  if (!document.hidden) follow();
 }
