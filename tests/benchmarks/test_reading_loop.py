@@ -9,9 +9,9 @@ import pytest
 from desks import Told
 from panes import READ, TREE, Pane
 
-from grokputer.benchmarks.reading_loop import LineShare, add, rate_run, readings_of
+from grokputer.benchmarks.reading_loop import add, rate_run, readings_of
 from grokputer.domain.aggregates.run import TaskRun
-from grokputer.domain.page.reading import compare_lines
+from grokputer.domain.page.reading import LineShare, compare_lines
 from grokputer.domain.ports import RoleModel
 from grokputer.runners.agent.runner import Task, TaskRunner
 from grokputer.runners.improvement.process_manager import process_new_events
