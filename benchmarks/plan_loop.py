@@ -7,6 +7,10 @@ One log, one worker, runs that plan. The reviewer rates each run, and corrects a
 After each round of runs the worker does what is due. It ends when every role has an adapter in traffic, or after
 ``--rounds``. The output is how each cycle ended, as ``grokputer why`` says it, and the figures of the roles before and after.
 A folder that exists is continued.
+
+While no plan is right, every low rating blames the plan, so no other role breaches. With ``--ask`` trainings are asked for by
+hand as well, as a person may: of role action after the first round, because the corrections have lessons for it too, and of
+recovery once plans and acts have their adapters.
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ from grokputer.runners.improvement.worker import Reporter, Worker
 from grokputer.runners.store.lease import lease
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.use_cases.settings import change_setting
+from grokputer.runners.use_cases.trainings import request_training
 from grokputer.runners.wiring.services import Services
 
 ACTOR = "benchmark"
@@ -62,6 +67,7 @@ def main() -> None:
     options.add_argument("--round", type=int, default=40, help="runs between two looks of the worker")
     options.add_argument("--rounds", type=int, default=12, help="rounds, at most")
     options.add_argument("--last", type=int, default=40, help="runs that are measured after the last cycle")
+    options.add_argument("--ask", action="store_true", help="ask for the trainings of action and recovery by hand")
     options.add_argument("--settings", nargs="*", default=[], help="further settings, as key=value")
     arguments = options.parse_args()
     offer_board(arguments.folder)
@@ -97,6 +103,8 @@ def play_round(loop: Loop, arguments: argparse.Namespace, number: int, count: in
         for run in list(played(services, arguments, number, count))
     ]
     services.state = process_new_events(services.ledger, services.state)
+    if arguments.ask and number < arguments.rounds:
+        ask_for_trainings(services)
     done = sum(isinstance(run.ended, TaskSucceeded) for run in runs)
     rated = [run.ratings[-1].fault for run in runs if isinstance(run.ended, TaskFailed)]
     faults = ", ".join(f"{role or 'unknown'} {rated.count(role)}" for role in dict.fromkeys(rated))
@@ -104,6 +112,15 @@ def play_round(loop: Loop, arguments: argparse.Namespace, number: int, count: in
     print(f"round {number + 1}: {done} of {len(runs)} done; at fault: {faults or '-'}; live were {live}", flush=True)
     while worker.step():
         pass
+
+
+def ask_for_trainings(services: Services) -> None:
+    """Ask for the training of ``action``, and, when acts and plans have their adapters, for that of ``recovery``."""
+    live = {role: services.state.traffic(role) for role in ROLES}
+    wanted = "recovery" if live["action"].stable and live["decomposition"].stable else "action"
+    if live[wanted].stable is None and services.state.rollouts.cycle(wanted) is None:
+        request_training(services.ledger, wanted, reason="the corrections have lessons for it", actor=ACTOR)
+        services.state = process_new_events(services.ledger, services.state)
 
 
 def played(services: Services, arguments: argparse.Namespace, number: int, count: int) -> Iterator[TaskRun]:

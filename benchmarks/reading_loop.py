@@ -21,11 +21,18 @@ from pathlib import Path
 from statistics import fmean
 
 from grokputer.domain.aggregates.run import TaskRun
-from grokputer.domain.events import AdapterPromoted, AdapterRejected, AdapterRolledBack, HeldOutJudged, TaskStarted
+from grokputer.domain.events import (
+    AdapterPromoted,
+    AdapterRejected,
+    AdapterRolledBack,
+    HeldOutJudged,
+    StepTaken,
+    TaskStarted,
+)
 from grokputer.domain.page.messages import Message
 from grokputer.domain.page.reading import LineShare, compare_lines, read_words
 from grokputer.domain.page.words import lay_out
-from grokputer.domain.vocabulary import StepKind
+from grokputer.domain.vocabulary import Finding, StepKind
 from grokputer.runners.agent.runner import Task, TaskRunner
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.worker import Reporter, work
@@ -123,8 +130,15 @@ def readings_of(ledger: Ledger, run: TaskRun) -> list[Reading]:
     for step in run.steps:
         prompt = json.loads(ledger.get_content(step.prompt) or "[]")
         if step.kind == StepKind.READ and json.dumps(prompt) in right:
-            found.append((prompt, (ledger.get_content(step.answer) or "").split("\n"), right[json.dumps(prompt)]))
+            found.append((prompt, lines_seen(step, ledger.get_content(step.answer), prompt), right[json.dumps(prompt)]))
     return found
+
+
+def lines_seen(step: StepTaken, answer: str | None, prompt: list[Message]) -> list[str]:
+    """The lines that the run went on with: those of the words where the answer could not be read, or was erased."""
+    if answer is None or step.found == Finding.UNREADABLE:
+        return list(lay_out(read_words(prompt)).lines)
+    return answer.strip().splitlines()
 
 
 def runs_of(ledger: Ledger) -> list[TaskRun]:

@@ -143,12 +143,19 @@ class Coordinator:
             self._reach(page)
 
     def check(self, answer: str, page: Page) -> Finding:
-        """The answer of a check: yes or no. An answer that is neither says nothing, and the actor is believed."""
+        """The answer of a check: yes or no. An answer that is neither says nothing.
+
+        Then the page decides where the plan says what will be seen, and elsewhere the actor is believed.
+        """
+        assert self.current is not None
         self._checks, self.kind = self._checks + 1, StepKind.ACT
         if _NO.match(answer):
             return self._fail(Finding.NOT_REACHED)
+        is_told = _YES.match(answer) is not None
+        if not is_told and self.current.condition and not self.current.holds_on(page):
+            return self._fail(Finding.UNREADABLE)
         self._reach(page)
-        return Finding.REACHED if _YES.match(answer) else Finding.UNREADABLE
+        return Finding.REACHED if is_told else Finding.UNREADABLE
 
     def _reach(self, page: Page) -> Finding:
         assert self.current is not None

@@ -18,6 +18,9 @@ ACCESS_KEY = "access_key"
 MOST = 10_000
 """Open runs that are remembered; chosen. Beyond that the steps of the oldest are not counted."""
 
+WHOLE_SCORE = 10_000
+"""A score of 1, as it is summed: sums of whole numbers are the same in any order."""
+
 RECOVERING = frozenset(RECOVERS.values())
 """The roles that take over after a failed step."""
 
@@ -47,6 +50,10 @@ class OpenRun(StateValue):
     """Failed steps that had a step after them."""
     recovered: int = 0
     """Those of them whose next step was made by the role that recovers, and did not fail."""
+    read: int = 0
+    """Its acts that named words which were read on a picture."""
+    score: int = 0
+    """The sum, over these acts, of the lowest score of the words, in ten-thousandths."""
 
     def adapter_of(self, role: str) -> str:
         """The adapter that makes the steps of the role; an empty name, from old events, is the run's own role."""
@@ -60,6 +67,8 @@ class OpenRun(StateValue):
         if not self.acts:
             self.first_act, self.is_first_failed = step.step, has_failed
         self.acts += 1
+        if step.confidence is not None:
+            self.read, self.score = self.read + 1, self.score + round(step.confidence * WHOLE_SCORE)
         if self.has_just_failed:
             self.failed += 1
             self.recovered += step.role in RECOVERING and not has_failed

@@ -11,7 +11,7 @@ from msgspec import field
 from ...domain.events import Event, TaskEnded, TaskFailed, TaskJudged, TaskRated, TaskSucceeded
 from ...domain.rules.roles import GOOD_STARS
 from ...domain.vocabulary import FailureReason
-from .open_runs import OpenRun
+from .open_runs import WHOLE_SCORE, OpenRun
 from .ratings import BASE
 from .rings import RingBuffer
 from .shards import SavedParts, StateShards, StateValue
@@ -46,6 +46,10 @@ class PlayedRun(StateValue, array_like=True):
     """By role, the adapter that made its steps; the bare base where a role is not here."""
     first_act: int = 1
     """The number of the step that acted first."""
+    read: int = 0
+    """Its acts that named words which were read on a picture."""
+    score: int = 0
+    """The sum, over these acts, of the lowest score of the words, in ten-thousandths."""
 
 
 PLAYED = list[tuple[str, PlayedRun]]
@@ -53,10 +57,12 @@ PLAYED = list[tuple[str, PlayedRun]]
 
 
 class Share(StateValue):
-    """How many of the cases were good."""
+    """How many of the cases were good, or how good they were together."""
 
     good: int = 0
     cases: int = 0
+    whole: int = 1
+    """What a case adds to ``good`` where nothing is better."""
 
     def count(self, is_good: bool) -> None:
         """Count one case."""
@@ -66,7 +72,7 @@ class Share(StateValue):
     @property
     def value(self) -> float | None:
         """The share, 0 to 1; None without a case."""
-        return self.good / self.cases if self.cases else None
+        return self.good / (self.cases * self.whole) if self.cases else None
 
 
 class RoleMetrics:
@@ -104,6 +110,8 @@ class RoleMetrics:
             is_first_failed=run.is_first_failed,
             failed=run.failed + run.has_just_failed if run.can_recover else 0,
             recovered=run.recovered if run.can_recover else 0,
+            read=run.read,
+            score=run.score,
             adapters={role: adapter for role, adapter in run.adapters.items() if adapter != BASE},
         )
         if run.acts and reason in ("", FailureReason.WRONG):
@@ -123,6 +131,11 @@ class RoleMetrics:
                     played.is_first_right = event.step != played.first_act
                 elif event.stars >= GOOD_STARS:
                     played.is_first_right = True
+
+    def scores(self, adapter: str | None = None) -> Share:
+        """Of the acts that named words which were read on a picture, the mean of the lowest score of these words."""
+        runs = self._latest("ocr", adapter)
+        return Share(sum(run.score for run in runs), sum(run.read for run in runs), WHOLE_SCORE)
 
     def first_actions(self, adapter: str | None = None) -> Share:
         """Of the runs in which it is known, how many began with a right action.

@@ -40,6 +40,7 @@ _SUBJECTS = {
 """By role, its metric's name and target."""
 
 _SHARES: dict[str, tuple[Callable[[RoleMetrics, str | None], Share], str, str]] = {
+    "ocr": (RoleMetrics.scores, "act", "no act has named words that were read"),
     "action": (RoleMetrics.first_actions, "run", "no run says yet whether its first action was right"),
     "decomposition": (
         RoleMetrics.long_tasks,
@@ -50,15 +51,10 @@ _SHARES: dict[str, tuple[Callable[[RoleMetrics, str | None], Share], str, str]] 
 }
 """By role, its share, what a case of it is, and why there may be none."""
 
-UNREAD = "no run has read words yet"
-"""Why role ``ocr`` has no metric: no event holds the scores of words. A step that reads some will record them."""
-
 
 def role_metric(metrics: RoleMetrics, role: str, adapter: str | None = None) -> RoleMetric:
     """The metric of the role, one of ``ROLES``; with an adapter, or ``base``, over its own of the latest runs."""
     name, target = _SUBJECTS[role]
-    if role not in _SHARES:
-        return RoleMetric(name, target, None, 0, UNREAD)
     compute, case, without = _SHARES[role]
     share = compute(metrics, adapter)
     value = None if share.value is None else round(share.value, 4)

@@ -200,7 +200,8 @@ class Episode:
             self._since = self._since if found == Finding.UNREADABLE else len(self.history)
             return found
         found = self.coordinator.check(answer, self.page)
-        self.page = replace(self.page, error=REFUSED if found == Finding.NOT_REACHED else "")
+        denied = REFUSED if found == Finding.NOT_REACHED else UNSEEN if self.coordinator.recovers else ""
+        self.page = replace(self.page, error=denied)
         return found
 
     def _pass_turn(self) -> None:

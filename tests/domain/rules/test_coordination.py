@@ -81,6 +81,16 @@ def test_a_check_that_answers_neither_yes_nor_no_believes_the_actor() -> None:
     assert coordinator.are_all_reached
 
 
+def test_a_check_that_answers_neither_believes_the_page_where_the_plan_says_what_will_be_seen() -> None:
+    for shown, reached in ((page("file:b[1]"), False), (page("file:a[1]"), True)):
+        coordinator = planned("one => file:a", "two")
+        coordinator.claim(page())
+        coordinator.claim(page(), is_repeated=True)
+        assert coordinator.check("CLICKbutton:Ok[1]", shown) == Finding.UNREADABLE
+        assert (coordinator.now == "two") is reached
+        assert coordinator.recovers is not reached
+
+
 def test_after_as_many_checks_as_a_run_may_make_the_actor_is_believed() -> None:
     coordinator = planned("one", "two", bounds=PlanBounds(1, 1))
     coordinator.claim(page())

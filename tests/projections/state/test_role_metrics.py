@@ -6,6 +6,7 @@ import pytest
 from played import RECOVERY, Played, repeat
 
 from given import OFFERED, SOMEONE
+from grokputer.domain.settings.settings import Policy
 from grokputer.projections.state.role_metrics import LATEST, LONG_STEPS, SOON_MS, Share
 from grokputer.projections.state.state import State
 
@@ -93,6 +94,19 @@ def test_a_failed_step_is_recovered_from_where_recovery_makes_the_next_step_and_
 def test_failed_steps_of_runs_without_a_role_that_recovers_are_no_cases(played: Played) -> None:
     played.play("action!", "action", others=[])
     assert played.state.role_metrics.recoveries() == Share()
+
+
+def test_the_score_of_read_words_is_the_mean_over_the_acts_that_named_some(played: Played) -> None:
+    run = played.begin()
+    for kind, confidence in (("read", 0.31), ("act", 0.9), ("act", None), ("act", 0.7)):
+        played.step(run, "action", kind=kind, confidence=confidence)
+    run.succeed(900, 1.0, Policy(), SOMEONE)
+    played.take(run)
+    played.play("action")
+    metrics = State.load(played.state.dump()).role_metrics
+    assert metrics.scores() == metrics.scores("base") == Share(16_000, 2, 10_000)
+    assert metrics.scores().value == 0.8
+    assert metrics.scores("lora-v1") == Share(whole=10_000)
 
 
 def test_each_adapter_has_the_share_of_its_own_runs_of_the_role(played: Played) -> None:

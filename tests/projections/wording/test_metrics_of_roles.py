@@ -6,6 +6,8 @@ from pathlib import Path
 
 from played import Played, repeat
 
+from given import SOMEONE
+from grokputer.domain.settings.settings import Policy
 from grokputer.projections.wording.role_metrics import describe_metric, role_metrics
 from grokputer.runners.use_cases.overview import view_status
 from story import Story
@@ -24,8 +26,20 @@ def test_every_metric_fits_a_line_of_a_terminal() -> None:
     said = {role: describe_metric(role, metric) for role, metric in role_metrics(played.state.role_metrics).items()}
     assert said["action"] == "action, first action right: 0.0 % of 1000 runs, target 85 %"
     assert said["recovery"] == "recovery, failed steps recovered from: 100.0 % of 1000 failed steps, target 75 %"
-    assert said["ocr"] == "ocr, score of the words used: -, no run has read words yet"
+    assert said["ocr"] == "ocr, score of the words used: -, no act has named words that were read"
     assert max(map(len, said.values())) <= 80
+
+
+def test_the_metric_of_reading_is_the_mean_score_of_the_words_that_acts_named() -> None:
+    played = Played()
+    run = played.begin()
+    played.step(run, "action", confidence=0.9)
+    played.step(run, "action", confidence=0.97)
+    run.succeed(900, 1.0, Policy(), SOMEONE)
+    played.take(run)
+    ocr = role_metrics(played.state.role_metrics)["ocr"]
+    assert (ocr.value, ocr.is_met) == (0.935, True)
+    assert describe_metric("ocr", ocr) == "ocr, score of the words used: 93.5 % of 2 acts, target 92 %"
 
 
 def test_a_metric_is_met_from_its_target_on() -> None:

@@ -152,7 +152,7 @@ def test_the_status_names_live_adapter_window_canary_cycle_and_alerts(log: Path)
     assert "action, first action right: " in shown
     assert action["metric"]["target"] == 0.85
     assert "ocr" not in shown, "a role without any data is left out"
-    assert "no run has read words yet" in output("status", "--all", db=log)
+    assert "no act has named words that were read" in output("status", "--all", db=log)
     assert "ALERT (warning)" in shown
 
 
