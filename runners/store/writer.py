@@ -134,8 +134,7 @@ class Writer:
         self._tree = None  # unknown until the commit
         rows = pen.rows
         try:
-            is_current = pen.begin(tree.size if tree is not None else None)
-            transaction = Transaction(rows, _current(rows, tree, is_current))
+            transaction = Transaction(rows, pen.begin(tree))
             result = work(transaction)
             commit = pen.commit()
         finally:
@@ -143,11 +142,6 @@ class Writer:
                 rows.execute("ROLLBACK")
         self._tree = transaction.known_tree
         return result, commit
-
-
-def _current(rows: Rows, tree: Tree | None, is_current: bool) -> Tree | None:
-    """The tree; None where another connection has stored events since. Most other commits only change views."""
-    return tree if tree is not None and (is_current or tree.size == _size(rows)) else None
 
 
 def _try(work: Work[T], transaction: Transaction) -> T | Exception:
@@ -170,12 +164,8 @@ def _try(work: Work[T], transaction: Transaction) -> T | Exception:
 
 def read_tree(connection: Rows) -> Tree:
     """The tree over all stored events, from the nodes beside them. Raises ``LogError`` where events are missing."""
-    return Tree.at(_size(connection), stored_nodes(connection))
-
-
-def _size(connection: Rows) -> int:
-    """The number of stored events: the newest one's position."""
-    return connection.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
+    size = connection.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
+    return Tree.at(size, stored_nodes(connection))
 
 
 def stored_nodes(connection: Rows) -> NodesAt:

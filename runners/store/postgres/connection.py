@@ -156,6 +156,7 @@ class PostgresRows:
         self.connection = connection
         self._open_again = open_again
         """Replaces the connection where it was lost between two statements; None where that could hide a loss."""
+        self._is_prepared = False
 
     @property
     def in_transaction(self) -> bool:
@@ -192,6 +193,12 @@ class PostgresRows:
         """Run the statement once for each of the rows."""
         with self.connection.cursor() as cursor:
             cursor.executemany(_translate(statement), [tuple(row) for row in rows])
+
+    def prepare(self, statements: Iterable[str]) -> None:
+        """Run the statements that prepare others, once for this connection."""
+        if not self._is_prepared:
+            self.run("; ".join(statements))
+            self._is_prepared = True
 
     def run(self, statements: str) -> Any:
         """Run statements without values in one round trip; the first row of the last one, if it returns rows."""
