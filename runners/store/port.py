@@ -142,7 +142,8 @@ class Store(Protocol):
     """The statement that creates the table of snapshots."""
     differs: str
     """The operator that compares two values, or two rows of values, so that nothing equals nothing."""
-
+    shares_commits: bool
+    """Whether threads of one process that store at the same time share a commit: a commit takes several round trips."""
     remains: str
     """Where deleted texts remain that ``rid_of_traces`` cannot reach; empty for nowhere."""
 

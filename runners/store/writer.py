@@ -70,17 +70,24 @@ class Writer:
         Raises what the work raises, which is then undone; ``LogError`` where another process has the turn for too long;
         errors of the database and the system where nothing can be stored.
         """
+        result, commit = self.do_unsettled(work)
+        self.settle(commit)
+        return result
+
+    def do_unsettled(self, work: Work[T]) -> tuple[T, int]:
+        """As ``do``, but what is stored may be lost before ``settle`` was called with the returned number."""
         with self._mutex:
             if self.is_alone:
-                result, commit = self._commit(work)
-            else:
-                try:
-                    self._pen.acquire()
-                    result, commit = self._commit(work)
-                finally:
-                    self._pen.release()
-        self._pen.settle(commit)
-        return result
+                return self._commit(work)
+            try:
+                self._pen.acquire()
+                return self._commit(work)
+            finally:
+                self._pen.release()
+
+    def settle(self, number: int) -> None:
+        """Wait until the commit of this number is safe on the disk. Raises ``LogError`` where that is not known."""
+        self._pen.settle(number)
 
     @property
     def is_alone(self) -> bool:
@@ -107,20 +114,8 @@ class Writer:
                 self._pen.release()
 
     def do_all(self, works: Sequence[Work[T]], together: Work[Sequence[T]] | None = None) -> list[T | Exception]:
-        """Do the pieces of work, in order, in one commit; return each one's outcome once it is safe on the disk.
-
-        A piece that raises is undone alone, and its error is its outcome. ``together`` does all of them at once, with
-        their outcomes; the pieces are done one by one where it raises. Raises as ``do`` does where nothing can be stored;
-        then all pieces are undone.
-        """
-
-        def work(transaction: Transaction) -> list[T | Exception]:
-            done = None if together is None else _try(together, transaction)
-            if done is None or isinstance(done, Exception):
-                return [_try(work, transaction) for work in works]
-            return [*done]
-
-        return self.do(work)
+        """Do the pieces of work in one commit, as ``each_alone`` says; return once it is safe on the disk. Raises as ``do``."""
+        return self.do(each_alone(works, together))
 
     def close(self) -> None:
         """Close the files; the next work opens them again."""
@@ -142,6 +137,22 @@ class Writer:
                 rows.execute("ROLLBACK")
         self._tree = transaction.known_tree
         return result, commit
+
+
+def each_alone(works: Sequence[Work[T]], together: Work[Sequence[T]] | None = None) -> Work[list[T | Exception]]:
+    """Work that does the pieces, in order, in one commit, and returns each one's outcome.
+
+    A piece that raises is undone alone, and its error is its outcome. ``together`` does all of them at once, with their
+    outcomes; the pieces are done one by one where it raises. Where nothing can be stored, all pieces are undone.
+    """
+
+    def work(transaction: Transaction) -> list[T | Exception]:
+        done = None if together is None else _try(together, transaction)
+        if done is None or isinstance(done, Exception):
+            return [_try(work, transaction) for work in works]
+        return [*done]
+
+    return work
 
 
 def _try(work: Work[T], transaction: Transaction) -> T | Exception:

@@ -96,11 +96,14 @@ class Target:
             "search_path": self.schema,
             "default_transaction_read_only": "off" if writes else "on",
             "lock_timeout": 0 if waits else LOCK_MS,
+            "jit": "off",  # compiling takes longer than any statement here
         }
         if writes:
             settings["idle_in_transaction_session_timeout"] = IDLE_MS
         if not is_safe:
             settings["synchronous_commit"] = "off"
+            # A plan that is kept from when the tables were empty would read a long log from its beginning.
+            settings["enable_seqscan"] = "off"
         connection = _Connection.connect(self._conninfo, autocommit=True)
         try:
             _adapt(connection)
@@ -156,7 +159,6 @@ class PostgresRows:
         self.connection = connection
         self._open_again = open_again
         """Replaces the connection where it was lost between two statements; None where that could hide a loss."""
-        self._is_prepared = False
 
     @property
     def in_transaction(self) -> bool:
@@ -193,12 +195,6 @@ class PostgresRows:
         """Run the statement once for each of the rows."""
         with self.connection.cursor() as cursor:
             cursor.executemany(_translate(statement), [tuple(row) for row in rows])
-
-    def prepare(self, statements: Iterable[str]) -> None:
-        """Run the statements that prepare others, once for this connection."""
-        if not self._is_prepared:
-            self.run("; ".join(statements))
-            self._is_prepared = True
 
     def run(self, statements: str) -> Any:
         """Run statements without values in one round trip; the first row of the last one, if it returns rows."""

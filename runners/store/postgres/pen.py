@@ -25,18 +25,6 @@ class InDoubt(LogError):
     """The server was lost between a commit and its barrier: the events may be stored or not."""
 
 
-PREPARED = (
-    "PREPARE lock_head AS SELECT 1 FROM log_head FOR UPDATE",
-    # A peak is the last of the nodes beside the event that ends its subtree.
-    "PREPARE read_head (bigint) AS SELECT size, epoch, CASE WHEN size <> $1 THEN (SELECT "
-    "string_agg(substring(nodes FROM length(nodes) - 31), '' ORDER BY position) FROM stored_events WHERE position = ANY "
-    "(ARRAY(SELECT size >> level << level FROM generate_series(0, 62) AS level WHERE size >> level & 1 = 1))) END "
-    "FROM log_head",
-)
-"""What begins a transaction: the second one sees what the last holder of the head row has stored. It gives the peaks of
-the log's tree unless the log has the known size."""
-
-
 class Fence:
     """The epoch in which this process leads: the number of workers that have begun, as it was when this one did."""
 
@@ -55,10 +43,9 @@ class Turn:
         It takes one round trip, because other writers wait from its middle on. Raises ``LogError`` where another worker
         has begun since this process did: it must not write any more.
         """
-        rows.prepare(PREPARED)
         known = known or Tree()
         wait = "" if is_alone else f"SELECT pg_advisory_xact_lock_shared({self.key}); "
-        size, epoch, peaks = rows.run(f"BEGIN; {wait}EXECUTE lock_head; EXECUTE read_head({known.size})")
+        size, epoch, peaks = rows.run(f"BEGIN; {wait}SELECT * FROM lock_head({known.size})")
         if self.fence.epoch not in (None, epoch):
             rows.run("ROLLBACK")
             raise LogError(

@@ -15,7 +15,7 @@ from ..port import Rows
 from . import locks
 from .connection import ERRORS, PostgresRows, Target
 from .pen import Fence, PostgresPen, Turn
-from .schema import FORM, MOMENTS, TRIGGERS, create_schema, has_log, table_statements
+from .schema import FORM, LOCK_HEAD, MOMENTS, TRIGGERS, create_schema, has_log, is_old, table_statements
 
 T = TypeVar("T")
 
@@ -28,6 +28,7 @@ class PostgresStore:
 
     differs = "IS DISTINCT FROM"
     moments = MOMENTS
+    shares_commits = True
     remains = "archived journals, replicas and backups of the database hold the words until those are removed"
 
     def __init__(self, url: str, label: str) -> None:
@@ -67,7 +68,12 @@ class PostgresStore:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def upgrade(self) -> None:
-        """Nothing: there is one form of the tables."""
+        """Add what a log of an earlier program lacks."""
+        with self.reading() as rows:
+            lacks = is_old(rows)
+        if lacks:
+            with self.explained(), self._connected(writes=True) as owner:
+                owner.run(LOCK_HEAD)
 
     def has_tree(self, rows: Rows) -> bool:
         """Always: each event is stored with its nodes."""
