@@ -63,6 +63,13 @@ class Tree:
         """The tree of the first ``size`` events, from the stored nodes."""
         return cls(size, [_stored(nodes_at, end, level) for end, level in _full_subtrees(size)])
 
+    @classmethod
+    def of_peaks(cls, size: int, joined: bytes) -> Tree:
+        """The tree of the first ``size`` events, from its joined peaks. Raises ``ValueError`` for another number of them."""
+        if len(joined) != SIZE * size.bit_count():
+            raise ValueError(f"a tree of {size} events has {size.bit_count()} peaks, not {len(joined) / SIZE:g}")
+        return cls(size, [joined[first : first + SIZE] for first in range(0, len(joined), SIZE)])
+
 
 def inclusion_path(position: int, size: int, nodes_at: NodesAt) -> list[bytes]:
     """The hashes, from the leaf's sibling up, from an event to the root of the first ``size`` events.

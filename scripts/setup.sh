@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sets everything up in .venv: a virtual environment, the pinned dependencies, Chromium where no browser is found,
-# bubblewrap, in which commands of an agent run, and a desktop with programs.
+# bubblewrap, in which commands of an agent run, a desktop with programs, and a PostgreSQL server for the tests.
 set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -54,5 +54,12 @@ if [ "$(uname)" = Linux ] && ! { command -v Xvfb && command -v openbox && comman
     echo "setup: installing a desktop"
     install_packages xvfb openbox at-spi2-core libatk-adaptor libgail-common dbus mousepad pcmanfm galculator zenity l3afpad lxappearance \
         featherpad adwaita-icon-theme fonts-dejavu-core
+fi
+# A server for the tests of a log in PostgreSQL: they start one of their own, so the package's cluster is not made.
+if [ "$(uname)" = Linux ] && ! { command -v pg_ctl || ls /usr/lib/postgresql/*/bin/pg_ctl; } >/dev/null 2>&1; then
+    echo "setup: installing PostgreSQL"
+    install_packages postgresql-common
+    as_root sed -i 's/^#* *create_main_cluster *=.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
+    install_packages postgresql
 fi
 touch .venv/ready

@@ -32,6 +32,7 @@ from .log import Log
 from .place import Place, open_store
 from .port import Store
 from .recorder import FactMapper, LogFactory, LogRecorder, row_of
+from .texts.shared import SharedCommits
 from .texts.words import (
     Key,
     NameKnown,
@@ -79,6 +80,7 @@ class Ledger(Log):
         with store.explained():
             store.upgrade()
         self._events = _Events(self)
+        self._shared = SharedCommits(self._events.recorder, _with_words) if store.shares_commits else None
 
     @classmethod
     def create(cls, place: Place, clock: Clock | None = None) -> Self:
@@ -218,9 +220,12 @@ class Ledger(Log):
         return self.database.explain(error) if is_ours else error
 
     def _store(self, events: Sequence[Event], tracking: Tracking | None, also: Work[None] | None) -> None:
-        words = words_of(events)
+        words, shared = words_of(events), self._shared
         try:
-            self._events.record(events, tracking, _with_words(words, also))
+            if shared is not None and tracking is None and also is None and not self._writes_alone():
+                shared.store([row_of(event) for event in events], words)
+            else:
+                self._events.record(events, tracking, _with_words(words, also))
         except NameKnown as error:
             self._use_known(events, error)
             self._store(events, tracking, also)
@@ -300,7 +305,7 @@ def refuse_if_stored_since(position: int, topics: Sequence[str], own: int) -> Wo
     return check
 
 
-def _with_words(words: Sequence[Key], also: Work[None] | None) -> Work[None]:
+def _with_words(words: Sequence[Key], also: Work[None] | None = None) -> Work[None]:
     """Work that stores the texts in the transaction of the events that name them, followed by the further work."""
 
     def store(transaction: Transaction) -> None:

@@ -20,7 +20,7 @@ from ...domain.events.base import CONTENT
 from ...projections.wording.words import ERASED, reveal, say_words
 from .codec import Recorded, decode, decode_timestamp
 from .place import Place, open_store
-from .port import COLUMNS, LARGEST, Row, Rows, Store
+from .port import COLUMNS, LARGEST, Row, Rows, Store, in_parts
 
 if TYPE_CHECKING:
     from ...domain.ports import Clock
@@ -229,6 +229,20 @@ class Log:
         if row is None:
             return None
         return check_content(key, *row)
+
+    def get_contents(self, keys: Collection[str]) -> dict[str, str]:
+        """The texts under the keys, read together, by key; erased ones are missing. Raises ``LogError`` as ``get_content``.
+
+        A database server answers one query for many texts in the time of one for a single text.
+        """
+        found = dict[str, str]()
+        with self.reading() as connection:
+            for part, _ in in_parts(sorted({*keys})):
+                rows = connection.execute(
+                    f"SELECT key, salt, text FROM content WHERE key IN ({', '.join('?' * len(part))})", part
+                )
+                found.update((key, check_content(key, salt, text)) for key, salt, text in rows)
+        return found
 
     def reveal(self, recorded: Recorded) -> Recorded:
         """The event with names and short texts in place of their content keys; ``(erased)`` for erased ones."""

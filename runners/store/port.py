@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from ...domain.errors import LogError
+from ...domain.merkle import Tree
 
 T = TypeVar("T")
 
@@ -94,10 +95,11 @@ class Pen(Protocol):
         """Give the turn back. Idempotent."""
         ...
 
-    def begin(self, size: int | None) -> bool:
-        """Begin a transaction in which no other process stores; whether the log certainly still has this size.
+    def begin(self, known: Tree | None) -> Tree | None:
+        """Begin a transaction in which no other process stores; the log's tree, None where it must be read.
 
-        Raises ``LogError`` where this process may not write any more, because another worker has begun.
+        ``known`` is the tree as this process left it, if it knows one. Raises ``LogError`` where this process may not
+        write any more, because another worker has begun.
         """
         ...
 
@@ -140,7 +142,8 @@ class Store(Protocol):
     """The statement that creates the table of snapshots."""
     differs: str
     """The operator that compares two values, or two rows of values, so that nothing equals nothing."""
-
+    shares_commits: bool
+    """Whether threads of one process that store at the same time share a commit: a commit takes several round trips."""
     remains: str
     """Where deleted texts remain that ``rid_of_traces`` cannot reach; empty for nowhere."""
 

@@ -27,7 +27,7 @@ from ...domain.events import Event
 from .codec import decode, encode
 from .log import Log
 from .port import COLUMNS, LARGEST
-from .writer import Row, Transaction, Work, Writer
+from .writer import Row, Transaction, Work, Writer, each_alone
 
 T = TypeVar("T")
 
@@ -65,6 +65,14 @@ class LogRecorder(ProcessRecorder):
         ``also_for_all`` is the further work of all members at once. With it they are stored by few statements, which is
         faster; where that fails, one by one.
         """
+        outcomes, commit = self.insert_unsettled(batch, also_for_all)
+        self.settle(commit)
+        return outcomes
+
+    def insert_unsettled(
+        self, batch: Sequence[tuple[Sequence[Row], Work[None] | None]], also_for_all: Work[None] | None = None
+    ) -> tuple[list[Sequence[int] | Exception], int]:
+        """As ``insert_all``, with the number for ``settle``, before which what is stored may be lost."""
 
         def work(rows: Sequence[Row], also: Work[None] | None) -> Work[Sequence[int]]:
             return lambda transaction: _store(transaction, rows, None, also)
@@ -75,8 +83,20 @@ class LogRecorder(ProcessRecorder):
 
         has_one_way = also_for_all is None or len(batch) < 2
         with self._translated():
-            outcomes = self.writer.do_all([work(*member) for member in batch], None if has_one_way else together)
-        return [self._translate(outcome) if isinstance(outcome, Exception) else outcome for outcome in outcomes]
+            outcomes, commit = self.writer.do_unsettled(
+                each_alone([work(*member) for member in batch], None if has_one_way else together)
+            )
+        return [self._translate(each) if isinstance(each, Exception) else each for each in outcomes], commit
+
+    def insert_one_unsettled(self, rows: Sequence[Row], also: Work[None]) -> tuple[Sequence[int], int]:
+        """As ``insert_unsettled`` for one member, whose error is raised."""
+        with self._translated():
+            return self.writer.do_unsettled(lambda transaction: _store(transaction, rows, None, also))
+
+    def settle(self, number: int) -> None:
+        """Wait until the commit of this number is safe on the disk."""
+        with self._translated():
+            self.writer.settle(number)
 
     def insert_tracking(self, tracking: Tracking) -> None:
         """Store a follower's position. Raises ``IntegrityError`` when it is already further."""

@@ -70,17 +70,24 @@ class Writer:
         Raises what the work raises, which is then undone; ``LogError`` where another process has the turn for too long;
         errors of the database and the system where nothing can be stored.
         """
+        result, commit = self.do_unsettled(work)
+        self.settle(commit)
+        return result
+
+    def do_unsettled(self, work: Work[T]) -> tuple[T, int]:
+        """As ``do``, but what is stored may be lost before ``settle`` was called with the returned number."""
         with self._mutex:
             if self.is_alone:
-                result, commit = self._commit(work)
-            else:
-                try:
-                    self._pen.acquire()
-                    result, commit = self._commit(work)
-                finally:
-                    self._pen.release()
-        self._pen.settle(commit)
-        return result
+                return self._commit(work)
+            try:
+                self._pen.acquire()
+                return self._commit(work)
+            finally:
+                self._pen.release()
+
+    def settle(self, number: int) -> None:
+        """Wait until the commit of this number is safe on the disk. Raises ``LogError`` where that is not known."""
+        self._pen.settle(number)
 
     @property
     def is_alone(self) -> bool:
@@ -107,20 +114,8 @@ class Writer:
                 self._pen.release()
 
     def do_all(self, works: Sequence[Work[T]], together: Work[Sequence[T]] | None = None) -> list[T | Exception]:
-        """Do the pieces of work, in order, in one commit; return each one's outcome once it is safe on the disk.
-
-        A piece that raises is undone alone, and its error is its outcome. ``together`` does all of them at once, with
-        their outcomes; the pieces are done one by one where it raises. Raises as ``do`` does where nothing can be stored;
-        then all pieces are undone.
-        """
-
-        def work(transaction: Transaction) -> list[T | Exception]:
-            done = None if together is None else _try(together, transaction)
-            if done is None or isinstance(done, Exception):
-                return [_try(work, transaction) for work in works]
-            return [*done]
-
-        return self.do(work)
+        """Do the pieces of work in one commit, as ``each_alone`` says; return once it is safe on the disk. Raises as ``do``."""
+        return self.do(each_alone(works, together))
 
     def close(self) -> None:
         """Close the files; the next work opens them again."""
@@ -134,8 +129,7 @@ class Writer:
         self._tree = None  # unknown until the commit
         rows = pen.rows
         try:
-            is_current = pen.begin(tree.size if tree is not None else None)
-            transaction = Transaction(rows, _current(rows, tree, is_current))
+            transaction = Transaction(rows, pen.begin(tree))
             result = work(transaction)
             commit = pen.commit()
         finally:
@@ -145,9 +139,20 @@ class Writer:
         return result, commit
 
 
-def _current(rows: Rows, tree: Tree | None, is_current: bool) -> Tree | None:
-    """The tree; None where another connection has stored events since. Most other commits only change views."""
-    return tree if tree is not None and (is_current or tree.size == _size(rows)) else None
+def each_alone(works: Sequence[Work[T]], together: Work[Sequence[T]] | None = None) -> Work[list[T | Exception]]:
+    """Work that does the pieces, in order, in one commit, and returns each one's outcome.
+
+    A piece that raises is undone alone, and its error is its outcome. ``together`` does all of them at once, with their
+    outcomes; the pieces are done one by one where it raises. Where nothing can be stored, all pieces are undone.
+    """
+
+    def work(transaction: Transaction) -> list[T | Exception]:
+        done = None if together is None else _try(together, transaction)
+        if done is None or isinstance(done, Exception):
+            return [_try(work, transaction) for work in works]
+        return [*done]
+
+    return work
 
 
 def _try(work: Work[T], transaction: Transaction) -> T | Exception:
@@ -170,12 +175,8 @@ def _try(work: Work[T], transaction: Transaction) -> T | Exception:
 
 def read_tree(connection: Rows) -> Tree:
     """The tree over all stored events, from the nodes beside them. Raises ``LogError`` where events are missing."""
-    return Tree.at(_size(connection), stored_nodes(connection))
-
-
-def _size(connection: Rows) -> int:
-    """The number of stored events: the newest one's position."""
-    return connection.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
+    size = connection.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
+    return Tree.at(size, stored_nodes(connection))
 
 
 def stored_nodes(connection: Rows) -> NodesAt:

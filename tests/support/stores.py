@@ -17,16 +17,13 @@ from grokputer.runners.store.place import DatabaseUrl, Place
 
 PORT = 5432
 """Names the socket in the server's own folder; no port of the machine."""
-UNPACKED = Path(__file__).parents[2] / ".venv" / "postgres"
-"""Where ``scripts/test_tools.sh postgres`` unpacks Debian's package."""
 _numbers = itertools.count(1)
 
 
 def programs() -> Path | None:
     """The folder with the server's programs; None where there is none."""
     places = [Path(found).parent] if (found := shutil.which("pg_ctl")) else []
-    for root in (UNPACKED / "usr", Path("/usr")):
-        places += sorted(root.glob("lib/postgresql/*/bin"), reverse=True)
+    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     return next((place.resolve() for place in places if (place.resolve() / "initdb").exists()), None)
 
 
@@ -46,13 +43,11 @@ class Server:
         self.start()
 
     def _call(self, program: str, *arguments: str) -> None:
-        environment = {**os.environ, "LD_LIBRARY_PATH": str(UNPACKED / "usr/lib/x86_64-linux-gnu")}
         subprocess.run(
             [self.programs / program, "-D", self.folder / "data", *arguments],
             user=self._user,
             group="nogroup" if self._user else None,
             cwd="/",
-            env=environment,
             check=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -77,7 +72,7 @@ def server() -> Server:
     """The server of this process, whose files lie in memory; it stops with the process. Skips where there is none."""
     pytest.importorskip("psycopg", reason="the extra postgres is not installed")
     if programs() is None:
-        pytest.skip("there is no PostgreSQL server here; get one with 'scripts/test_tools.sh postgres'")
+        pytest.skip("there is no PostgreSQL server here; scripts/setup.sh installs one")
     folder = Path(tempfile.mkdtemp(prefix="pg"))
     os.environ["GROKPUTER_HOME"] = str(folder / "home")
     started = Server(folder, "-c fsync=off", "-c full_page_writes=off")

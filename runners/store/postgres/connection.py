@@ -96,11 +96,14 @@ class Target:
             "search_path": self.schema,
             "default_transaction_read_only": "off" if writes else "on",
             "lock_timeout": 0 if waits else LOCK_MS,
+            "jit": "off",  # compiling takes longer than any statement here
         }
         if writes:
             settings["idle_in_transaction_session_timeout"] = IDLE_MS
         if not is_safe:
             settings["synchronous_commit"] = "off"
+            # A plan that is kept from when the tables were empty would read a long log from its beginning.
+            settings["enable_seqscan"] = "off"
         connection = _Connection.connect(self._conninfo, autocommit=True)
         try:
             _adapt(connection)

@@ -7,8 +7,10 @@ checks: when its connection was ended from outside and another worker has begun,
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
+
+import psycopg
 
 from ....adapters.registry.lock import Held
 from ..port import LEASE
@@ -43,6 +45,8 @@ def hold(target: Target, name: str, fence: Fence, *, waits: bool) -> Iterator[No
     finally:
         if name == LEASE:
             fence.epoch = None
+        with suppress(psycopg.Error):  # the server ends a closed connection a moment later
+            rows.execute("SELECT pg_advisory_unlock(?)", (key,))
         rows.close()
 
 

@@ -13,6 +13,7 @@ import time
 import psycopg
 
 from ....domain.errors import LogError
+from ....domain.merkle import Tree
 from ..port import Rows
 from .connection import PostgresRows, Target
 
@@ -30,35 +31,50 @@ class Fence:
     epoch: int | None = None
 
 
-def begin_writing(rows: PostgresRows, target: Target, turn: int, fence: Fence, *, is_alone: bool) -> int:
-    """Begin a transaction in which no other process stores; return the log's size.
+class Turn:
+    """The right to write to the log's database, which each transaction takes by locking the head row."""
 
-    Raises ``LogError`` where another worker has begun since this process did: it must not write any more.
-    """
-    wait = "" if is_alone else f"SELECT pg_advisory_xact_lock_shared({turn}); "
-    size, epoch = rows.run(f"BEGIN; {wait}SELECT size, epoch FROM log_head FOR UPDATE")
-    if fence.epoch not in (None, epoch):
-        rows.run("ROLLBACK")
-        raise LogError(
-            f"another worker has begun on {target.label}, because this one did not answer; what this one has not stored is "
-            "not stored, and it must be started again"
-        )
-    return int(size)
+    def __init__(self, target: Target, key: int, fence: Fence) -> None:
+        self.target, self.key, self.fence = target, key, fence
+
+    def begin(self, rows: PostgresRows, known: Tree | None = None, *, is_alone: bool) -> Tree:
+        """Begin a transaction in which no other process stores; return the log's tree, which may be the known one.
+
+        It takes one round trip, because other writers wait from its middle on. Raises ``LogError`` where another worker
+        has begun since this process did: it must not write any more.
+        """
+        known = known or Tree()
+        wait = "" if is_alone else f"SELECT pg_advisory_xact_lock_shared({self.key}); "
+        size, epoch, peaks = rows.run(f"BEGIN; {wait}SELECT * FROM lock_head({known.size})")
+        if self.fence.epoch not in (None, epoch):
+            rows.run("ROLLBACK")
+            raise LogError(
+                f"another worker has begun on {self.target.label}, because this one did not answer; what this one has not "
+                "stored is not stored, and it must be started again"
+            )
+        if size == known.size:
+            return known
+        try:
+            return Tree.of_peaks(size, peaks or b"")
+        except ValueError as error:
+            raise LogError(f"{self.target.label} lacks events ({error}); restore it from a backup") from None
 
 
 class PostgresPen:
     """One process's connection for writing. See ``Pen``."""
 
-    def __init__(self, target: Target, turn: int, fence: Fence, rows: PostgresRows | None = None) -> None:
-        self._target, self._turn_key, self._fence = target, turn, fence
+    def __init__(self, turn: Turn, rows: PostgresRows | None = None) -> None:
+        self._turn, self._target = turn, turn.target
         self._rows = rows
-        self._turn: PostgresRows | None = None
+        self._kept: PostgresRows | None = None
         """The connection that keeps the turn over several transactions."""
         self._keeps = False
-        self._committed = self._safe = self._doubtful = 0
-        """Numbers of the last commit, of the last one that is safe on the disk, and of the last one that is in doubt if it
-        is not safe."""
-        self._mutex = threading.Lock()
+        self._committed = self._settled = 0
+        """Numbers of the last commit, and of the last one of which it is known whether it is safe on the disk."""
+        self._in_doubt = set[int]()
+        """Numbers of the commits that were not safe when the server was lost."""
+        self._state, self._waiting = threading.Lock(), threading.Lock()
+        """Of the numbers and the barrier; and of the thread that waits for the disk, while others write."""
         self._barrier: PostgresRows | None = None
         self._told = 0.0
 
@@ -78,25 +94,26 @@ class PostgresPen:
         """Nothing, because each transaction waits for the head row; with ``keeps``, the turn until ``release``."""
         if not keeps:
             return
-        if self._turn is None or self._turn.is_lost:
-            self._turn = self._target.connect(writes=True)
-        self._turn.execute("SELECT pg_advisory_lock(?)", (self._turn_key,))
+        if self._kept is None or self._kept.is_lost:
+            self._kept = self._target.connect(writes=True)
+        self._kept.execute("SELECT pg_advisory_lock(?)", (self._turn.key,))
         self._keeps = True
 
     def release(self) -> None:
         """Give a kept turn back. Idempotent."""
-        if self._keeps and self._turn is not None:
+        if self._keeps and self._kept is not None:
             self._keeps = False
-            self._turn.execute("SELECT pg_advisory_unlock(?)", (self._turn_key,))
+            self._kept.execute("SELECT pg_advisory_unlock(?)", (self._turn.key,))
 
-    def begin(self, size: int | None) -> bool:
-        """Begin a transaction; whether the log still has this size."""
+    def begin(self, known: Tree | None) -> Tree:
+        """Begin a transaction; return the log's tree."""
         rows = self._open()
-        with self._mutex:
+        with self._state:
             if self._barrier is None:
+                self._doubt()
                 # Before the commit: a server that dies in between takes this connection with it, and so shows that it died.
                 self._barrier = self._target.connect(writes=True)
-        return begin_writing(rows, self._target, self._turn_key, self._fence, is_alone=self._keeps) == size
+        return self._turn.begin(rows, known, is_alone=self._keeps)
 
     def commit(self) -> int:
         """End the transaction, without waiting for the disk; return the number of the commit."""
@@ -114,14 +131,16 @@ class PostgresPen:
 
         Raises ``InDoubt``.
         """
-        with self._mutex:
-            if self._safe >= number:
+        with self._waiting:
+            with self._state:
+                barrier, last = self._barrier, self._committed
+                is_lost, is_safe = number in self._in_doubt, number <= self._settled
+            if is_safe and not is_lost:
                 return
-            if number > self._doubtful and self._barrier is not None:
-                last = self._committed
+            if barrier is not None and not is_lost:
                 try:
-                    self._barrier.execute("SELECT pg_logical_emit_message(true, 'grokputer', '')")
-                    self._safe = last
+                    barrier.execute("SELECT pg_logical_emit_message(true, 'grokputer', '')")
+                    self._settled = last
                     return
                 except psycopg.Error:
                     self._drop_barrier()
@@ -132,21 +151,26 @@ class PostgresPen:
 
     def _lose_barrier(self) -> None:
         """A connection was lost: no barrier may vouch for what was committed before."""
-        with self._mutex:
-            if self._barrier is not None:
-                self._drop_barrier()
+        with self._waiting:
+            self._drop_barrier()
 
     def _drop_barrier(self) -> None:
-        self._doubtful = self._committed
-        if self._barrier is not None:
-            self._barrier.close()
-        self._barrier = None
+        with self._state:
+            self._doubt()
+            if self._barrier is not None:
+                self._barrier.close()
+            self._barrier = None
+
+    def _doubt(self) -> None:
+        """What is not known to be safe is in doubt."""
+        self._in_doubt.update(range(self._settled + 1, self._committed + 1))
+        self._settled = self._committed
 
     def close(self) -> None:
         """Close the connections; the next use opens others."""
         self._lose_barrier()
-        for rows in (self._rows, self._turn):
+        for rows in (self._rows, self._kept):
             if rows is not None:
                 rows.close()
-        self._rows = self._turn = None
+        self._rows = self._kept = None
         self._keeps = False

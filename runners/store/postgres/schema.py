@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from ....projections.tables.tables import TABLES
+from ..port import Rows
 from .connection import PostgresRows
 
 FORM = 1
@@ -14,6 +15,20 @@ MOMENTS = (
     'CREATE TABLE moments (name text COLLATE "C" NOT NULL, position bigint NOT NULL, state bytea NOT NULL, '
     "PRIMARY KEY (name, position))"
 )
+
+LOCK_HEAD = """
+CREATE FUNCTION lock_head(known bigint, OUT length bigint, OUT leads bigint, OUT peaks bytea) LANGUAGE plpgsql AS $$ BEGIN
+    SELECT size, epoch INTO length, leads FROM log_head FOR UPDATE;
+    IF length <> known THEN
+        SELECT string_agg(substring(nodes FROM length(nodes) - 31), '' ORDER BY position) INTO peaks
+        FROM stored_events WHERE position = ANY (ARRAY(
+            SELECT lock_head.length >> level << level FROM generate_series(0, 62) AS level
+            WHERE lock_head.length >> level & 1 = 1));
+    END IF;
+END $$
+"""
+"""Begins a transaction that writes: the log's size, its epoch, and the peaks of its tree unless it has the known size. A
+peak is the last of the nodes beside the event that ends its subtree."""
 
 STATEMENTS = """
 CREATE SCHEMA IF NOT EXISTS {schema};
@@ -37,6 +52,7 @@ CREATE TABLE tracking (application_name text COLLATE "C" PRIMARY KEY, notificati
 
 CREATE FUNCTION instr(bytea, bytea) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT position($2 IN $1)';
 
+{lock_head};
 CREATE FUNCTION keep_events() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     RAISE EXCEPTION 'the log is append-only: a stored event is never changed or deleted' USING ERRCODE = '23001';
 END $$;
@@ -74,11 +90,16 @@ def create_schema(rows: PostgresRows, schema: str, lock: int) -> None:
     rows.run(f"BEGIN; SELECT pg_advisory_xact_lock({lock})")
     try:
         if not has_log(rows, schema):
-            rows.run(STATEMENTS.format(schema=schema, form=FORM, moments=MOMENTS))
+            rows.run(STATEMENTS.format(schema=schema, form=FORM, moments=MOMENTS, lock_head=LOCK_HEAD))
         rows.run("COMMIT")
     finally:
         if rows.in_transaction:
             rows.run("ROLLBACK")
+
+
+def is_old(rows: Rows) -> bool:
+    """Whether the log is of an earlier program, which had no ``LOCK_HEAD``."""
+    return bool(rows.execute("SELECT to_regprocedure('lock_head(bigint)') IS NULL").fetchone()[0])
 
 
 def has_log(rows: PostgresRows, schema: str) -> bool:

@@ -14,8 +14,8 @@ from ....domain.errors import Hint, LogError
 from ..port import Rows
 from . import locks
 from .connection import ERRORS, PostgresRows, Target
-from .pen import Fence, PostgresPen, begin_writing
-from .schema import FORM, MOMENTS, TRIGGERS, create_schema, has_log, table_statements
+from .pen import Fence, PostgresPen, Turn
+from .schema import FORM, LOCK_HEAD, MOMENTS, TRIGGERS, create_schema, has_log, is_old, table_statements
 
 T = TypeVar("T")
 
@@ -28,12 +28,13 @@ class PostgresStore:
 
     differs = "IS DISTINCT FROM"
     moments = MOMENTS
+    shares_commits = True
     remains = "archived journals, replicas and backups of the database hold the words until those are removed"
 
     def __init__(self, url: str, label: str) -> None:
         self._target = Target(url, label)
-        self._turn = locks.key_of(self._target.schema, "turn")
         self._fence = Fence()
+        self._turn = Turn(self._target, locks.key_of(self._target.schema, "turn"), self._fence)
         self._threads = threading.local()
         self.label = self._target.label
         self.path: Path = self._target.path
@@ -58,7 +59,7 @@ class PostgresStore:
     def create(self) -> None:
         """Create an empty log, completely or not at all. Raises ``LogError``."""
         with self.explained(), self._connected(writes=True) as rows:
-            create_schema(rows, self._target.schema, self._turn)
+            create_schema(rows, self._target.schema, self._turn.key)
         self._make_folder()
 
     def _make_folder(self) -> None:
@@ -67,7 +68,12 @@ class PostgresStore:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def upgrade(self) -> None:
-        """Nothing: there is one form of the tables."""
+        """Add what a log of an earlier program lacks."""
+        with self.reading() as rows:
+            lacks = is_old(rows)
+        if lacks:
+            with self.explained(), self._connected(writes=True) as owner:
+                owner.run(LOCK_HEAD)
 
     def has_tree(self, rows: Rows) -> bool:
         """Always: each event is stored with its nodes."""
@@ -132,7 +138,7 @@ class PostgresStore:
             if rows is None or not rows.is_there():
                 rows = self._threads.views = self._target.connect(writes=True, is_safe=False)
             try:
-                begin_writing(rows, self._target, self._turn, self._fence, is_alone=is_alone)
+                self._turn.begin(rows, is_alone=is_alone)
                 yield rows
                 rows.run("COMMIT")
             finally:
@@ -142,7 +148,7 @@ class PostgresStore:
     def pen(self, rows: Rows | None = None) -> PostgresPen:
         """A pen; with ``rows``, one that writes by this connection."""
         assert rows is None or isinstance(rows, PostgresRows)
-        return PostgresPen(self._target, self._turn, self._fence, rows)
+        return PostgresPen(self._turn, rows)
 
     def changes(self) -> _Changes:
         """A view of the changes from now on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ....domain.merkle import Tree
 from ..port import Rows
 from .connection import connect
 from .locks import WriteLock
@@ -36,13 +37,17 @@ class SqlitePen:
         """Release the lock. Idempotent."""
         self._lock.release()
 
-    def begin(self, size: int | None) -> bool:
-        """Begin a transaction; whether no other connection has committed since the last one."""
+    def begin(self, known: Tree | None) -> Tree | None:
+        """Begin a transaction; the known tree, unless another connection has stored events since it was known."""
         # Take the write lock first: a transaction that begins by reading cannot be upgraded while another one writes.
         self.rows.execute("BEGIN IMMEDIATE")
         version: int = self.rows.execute("PRAGMA data_version").fetchone()[0]
         seen, self._version = self._version, version
-        return seen == version
+        # Most other commits only change views.
+        return known if known is None or seen == version or known.size == self._size() else None
+
+    def _size(self) -> int:
+        return self.rows.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
 
     def commit(self) -> int:
         """End the transaction; everything is safe on the disk then."""

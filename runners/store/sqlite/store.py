@@ -28,6 +28,7 @@ class SqliteStore:
 
     differs = "IS NOT"
     moments = MOMENTS
+    shares_commits = False
     remains = ""
 
     def __init__(self, path: Path) -> None:

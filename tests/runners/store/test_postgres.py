@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,10 +16,12 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from eventsourcing.persistence import IntegrityError
 from places import ROOT
-from stores import Server, server
+from stores import server
 
 from grokputer.adapters.registry.lock import Held
+from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.aggregates.settings import SETTINGS_ID, Settings
 from grokputer.domain.errors import LogError, MissingExtra, NotPossible
 from grokputer.runners.archive.backup import back_up, restore
@@ -36,8 +37,12 @@ from grokputer.runners.store.port import LEASE
 from grokputer.runners.store.postgres.connection import Target as Database
 from grokputer.runners.store.states import load_state
 from grokputer.runners.store.tail import Watch
-from grokputer.runners.store.writer import Transaction, Writer
 from story import Story
+
+STARTED: dict[str, Any] = {
+    "role": "action", "arm": "stable", "adapter": None, "rollout": None, "environment": "miniwob", "task": "click-link",
+    "seed": 1, "base": "embedded", "session": None, "policy": {"run.max_steps": 12},
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -164,6 +169,44 @@ def test_writers_in_many_threads_leave_no_gap_and_one_tree(place: DatabaseUrl) -
     assert (found.head.size, found.fault) == (80, None)
 
 
+def test_threads_that_store_at_the_same_time_share_commits_and_each_has_its_own_outcome(story: Story) -> None:
+    ledger, outcomes = story.ledger, list[str]()
+    taken = TaskRun(story.run())
+    runs = [TaskRun(uuid4()) for _ in range(30)]
+    context = ledger.context("ada")
+    for run in runs:
+        run.start(context, **STARTED)
+    taken.start(context, **STARTED)  # an event of this version is stored already
+
+    def store(run: TaskRun) -> None:
+        try:
+            ledger.store(run)
+            outcomes.append("stored")
+        except IntegrityError:
+            outcomes.append("refused")
+
+    before = ledger.position
+    with ledger._events.recorder.writer.alone():
+        threads = [threading.Thread(target=store, args=(run,)) for run in (*runs, taken)]
+        for thread in threads:
+            thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["refused", *["stored"] * 30]
+    assert ledger.position == before + 30
+    assert all(ledger.get(TaskRun, run.id).started is not None for run in runs)
+    assert verify(ledger).fault is None
+
+
+def test_a_log_of_an_earlier_program_gets_what_it_lacks(story: Story) -> None:
+    with closing(connect(story.place)) as owner:
+        owner.execute("DROP FUNCTION lock_head")
+    story.ledger.close()
+    story.ledger = Ledger.open(story.place)
+    story.run()
+    assert verify(story.ledger).fault is None
+
+
 def test_while_one_writes_alone_others_wait_and_its_own_views_do_not(story: Story) -> None:
     other, done = Ledger.open(story.place), list[str]()
 
@@ -198,6 +241,7 @@ def test_of_two_workers_the_second_is_told_who_has_the_lease(story: Story) -> No
 
 FREEZE = """
 import sys
+from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.aggregates.settings import SETTINGS_ID, Settings
 from grokputer.domain.errors import LogError
 from grokputer.runners.store.ledger import Ledger
@@ -260,76 +304,6 @@ def test_a_frozen_worker_cannot_write_once_its_successor_has_begun(story: Story,
         assert all("another worker has begun" in line for line in said)
         assert story.ledger.position == before
         story.run()
-    assert verify(story.ledger).fault is None
-
-
-@pytest.fixture
-def own_server() -> Iterator[Server]:
-    """A server that waits for its disk, for a test that kills it."""
-    server()
-    with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        started = Server(Path(folder))
-        yield started
-        started.stop("immediate")
-
-
-def crash_and_count(own: Server, times: int) -> tuple[int, int]:
-    """Kill the server this often while threads append; the numbers of acknowledged events, and of those that are lost."""
-    place = own.place()
-    Ledger.create(place).close()
-    acknowledged = set[str]()
-    for _ in range(times):
-        stop, begun = threading.Event(), threading.Semaphore(0)
-
-        def write(stop: threading.Event = stop, begun: threading.Semaphore = begun) -> None:
-            with closing(Writer(Log.open(place).database)) as writer:
-                while not stop.is_set():
-                    id = uuid4().hex
-
-                    def append(it: Transaction, id: str = id) -> None:
-                        it.append([(id, 1, "TaskRated", b"{}")])
-
-                    try:
-                        writer.do(append)
-                    except (psycopg.Error, LogError):
-                        return
-                    acknowledged.add(id)
-                    begun.release()
-
-        threads = [threading.Thread(target=write) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for _ in range(40):
-            assert begun.acquire(timeout=60)
-        own.stop("immediate")
-        stop.set()
-        for thread in threads:
-            thread.join()
-        own.start()
-    with Log.open(place).reading() as rows:
-        there = {id for (id,) in rows.execute("SELECT originator_id FROM stored_events")}
-    assert verify(Log.open(place)).fault is None
-    return len(acknowledged), len(acknowledged - there)
-
-
-def test_nothing_that_was_acknowledged_is_lost_when_the_server_dies(own_server: Server) -> None:
-    acknowledged, lost = crash_and_count(own_server, 2)
-    assert acknowledged >= 80
-    assert lost == 0
-
-
-@pytest.mark.slow
-def test_nothing_is_lost_when_the_server_dies_twenty_times(own_server: Server) -> None:
-    assert crash_and_count(own_server, 20)[1] == 0
-
-
-def test_a_ledger_goes_on_after_its_server_was_started_again(own_server: Server) -> None:
-    story = Story(own_server.place())
-    own_server.stop("immediate")
-    with pytest.raises(LogError):
-        story.ledger.at(1)
-    own_server.start()
-    story.run()
     assert verify(story.ledger).fault is None
 
 
