@@ -22,6 +22,7 @@ from ..store.ledger import Ledger
 from .availability import find_key_variable
 from .environments import locate_task, open_environment
 from .extras import require
+from .launchers import open_launcher
 from .models import Say, label_base, open_model
 from .models import base_of as base_of
 from .models import prepare_base as prepare_base
@@ -69,12 +70,12 @@ class Services:
         """The registry with the weights of this log's adapters."""
         return open_registry(self.state.policy, self.ledger.path)
 
-    @property
-    def launcher(self) -> TrainingLauncher[TrainingJobSpec, TrainingResult]:
-        """The launcher of trainings: in a process of this machine."""
-        from ...adapters.training.process import ProcessLauncher
+    def launcher(self, role: str, place: str, name: str) -> TrainingLauncher[TrainingJobSpec, TrainingResult]:
+        """The launcher of the role's trainings at the place, a ``vocabulary.Place``, for the attempt of this name.
 
-        return ProcessLauncher()
+        Raises ``TrainingError`` for settings that lack something.
+        """
+        return open_launcher(self.state.policy.launch(role), place, name)
 
     @property
     def model(self) -> Model:
