@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
+from uuid import UUID
 
 from ...domain.errors import GrokputerError
 from ...domain.ports import Progress
@@ -87,7 +88,14 @@ def run_request(
         (place / "job").mkdir()
         (place / "job.json").rename(place / "job" / "job.json")
         (place / "unpacked").touch()
-    spec = TrainingJobSpec.read(place / "job")
+    parent = place / "parent"
+    # The job's own paths are not followed: an archive has the files that it has.
+    spec = replace(
+        TrainingJobSpec.read(place / "job"),
+        dataset=place / "dataset.jsonl",
+        parent=parent if parent.is_dir() else None,
+        report_to="none",
+    )
     _check_base(spec.base, about)
     if dataset_hash(read_examples(spec.dataset)) != about["dataset"]:
         raise BadParcel(f"the dataset in {file} is not the one that was recorded; export the training again")
@@ -109,7 +117,9 @@ def read_result(file: Path, name: str, folder: Path) -> TrainingResult:
     name, whole, with weights in safetensors alone."""
     about = read_about(file, RESULT)
     if about["name"] != name:
-        raise BadParcel(f"{file} is the result of {_plain(about['name'])}, not of {name}; give the result of this training")
+        raise BadParcel(
+            f"{file} is the result of {_plain(about['name'])}, not of {name}; give the result of this training"
+        )
     unpack(file, RESULT, folder)
     weights = folder / "adapter" / "adapter_model.safetensors"
     if not weights.is_file() or not is_safetensors(weights):
@@ -150,7 +160,9 @@ def unpack(file: Path, kind: str, folder: Path) -> None:
             with archive.open(entry) as source, target.open("xb") as written:
                 digest = _copy(file, source, written, entry.file_size)
             if digest != hashes[name]:
-                raise BadParcel(f"{name} in {file} was changed: it does not have the hash of the manifest; carry it again")
+                raise BadParcel(
+                    f"{name} in {file} was changed: it does not have the hash of the manifest; carry it again"
+                )
 
 
 def is_safetensors(file: Path) -> bool:
@@ -196,7 +208,9 @@ def _check_entries(
 ) -> None:
     for name in entries:
         if not _NAMES[kind].fullmatch(name):
-            raise BadParcel(f"{file} has the file {name[:100]!r}, which such an archive does not have; nothing was unpacked")
+            raise BadParcel(
+                f"{file} has the file {name[:100]!r}, which such an archive does not have; nothing was unpacked"
+            )
     if len(entries) + 1 != len(listed) or entries.keys() != hashes.keys() or len(listed) > MOST_FILES:
         raise BadParcel(f"{file} does not have just the files of its manifest; carry it again")
     if (size := sum(entry.file_size for entry in entries.values())) > MOST_BYTES:
@@ -247,6 +261,8 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 
 def _check_base(base: Base, about: Mapping[str, str]) -> None:
+    if base.trust_remote_code:
+        raise BadParcel("the request's base runs code that comes with it, and a file that is carried may not say so")
     if problem := base.complain():
         raise BadParcel(problem)
     if (here := base.fingerprint()) != about["base"]:
@@ -261,3 +277,8 @@ def _plain(name: str) -> str:
     if not re.fullmatch(r"grokputer-[0-9a-f]{32}-\d{1,6}", name):
         raise BadParcel(f"{name[:80]!r} is not the name of a training")
     return name
+
+
+def training_of(name: str) -> UUID:
+    """The training that an attempt of this name belongs to. Raises ``BadParcel`` for any other text."""
+    return UUID(_plain(name).split("-")[1])

@@ -98,7 +98,7 @@ def run_training(
         except InvalidExamples as error:
             return _fail(ledger, job, f"its dataset cannot be built: {error}; delete the words of that run")
     try:
-        file = _dataset_file(ledger, job, folder)
+        file = dataset_file(ledger, job, folder)
         chosen = _choose(ledger, job)
         base, recipe = base_at_request(ledger, job), chosen.recipe
         if job.started is None and hold_if_too_dear(ledger, services.state.policy, job, file, recipe, base).is_held:
@@ -222,7 +222,7 @@ def _record_dataset(ledger: Ledger, job: TrainingJob, dataset: Dataset, up_to: i
     )
 
 
-def _dataset_file(ledger: Ledger, job: TrainingJob, folder: Path) -> Path:
+def dataset_file(ledger: Ledger, job: TrainingJob, folder: Path) -> Path:
     """The recorded dataset's file, written again from the log where a killed worker left none."""
     assert job.dataset is not None and job.requested is not None
     folder.mkdir(parents=True, exist_ok=True)
@@ -302,7 +302,7 @@ def _train(
             )
 
     recipe = Recipe.from_json(job.figures)
-    parent = _parent_weights(ledger, services, job) if recipe.init_from == "parent" else None
+    parent = parent_weights(ledger, services.store, job) if recipe.init_from == "parent" else None
     if parent is not None and not is_here:
         parent = Path(shutil.copytree(parent, folder / "parent", dirs_exist_ok=True))
     report_to = _policy_at_request(ledger, job).training(job.role).report_to
@@ -313,13 +313,13 @@ def _train(
     return train(spec, progressed, say=say, on_wait=waits, launcher=launcher)
 
 
-def _parent_weights(ledger: Ledger, services: Services, job: TrainingJob) -> Path | None:
+def parent_weights(ledger: Ledger, store: WeightRegistry, job: TrainingJob) -> Path | None:
     """The weights of the adapter that was live when the training was requested. Raises ``DamagedWeights``."""
     assert job.requested is not None
     if job.requested.parent is None:
         return None
     adapters = _state_at_request(ledger, job).registry.adapters
-    return services.store.path(adapters[job.requested.parent].weights)
+    return store.path(adapters[job.requested.parent].weights)
 
 
 def base_at_request(ledger: Ledger, job: TrainingJob) -> Base:
