@@ -67,6 +67,11 @@ RAY_ADDRESS = Form(
     "http:// or https:// with a host, a port and a path alone; a token comes from RAY_AUTH_TOKEN, never from here",
 )
 
+RAY_CLUSTER = Form(
+    re.compile(r"auto|local|[A-Za-z0-9_.-]{1,253}:\d{1,5}", re.ASCII),
+    "auto, local, or a host and a port, as in ray-head:6379",
+)
+
 SHARED_FOLDER = Form(
     re.compile(r"/[A-Za-z0-9._/+-]*", re.ASCII),
     "an absolute path of letters, digits, dots, dashes and _, so that no shell on the way reads it otherwise",

@@ -75,10 +75,11 @@ def test_a_launcher_that_lacks_a_setting_fails_the_training_with_its_name(tiny_b
 
 
 WORKER = (
-    "import sys; from grokputer.runners.store.ledger import Ledger; from grokputer.runners.improvement.worker import *\n"
+    "import sys; from pathlib import Path; from grokputer.runners.store.ledger import Ledger\n"
+    "from grokputer.runners.improvement.worker import *\n"
     "from grokputer.runners.improvement.process_manager import process_new_events\n"
     "from grokputer.runners.wiring.services import Services\n"
-    "ledger = Ledger.open(sys.argv[1])\n"
+    "ledger = Ledger.open(Path(sys.argv[1]))\n"
     "with Services(ledger, process_new_events(ledger)) as services:\n"
     "    Worker(ledger, services, Reporter(print))._train(services.state)\n"
 )
@@ -123,9 +124,12 @@ def test_a_real_trainer_that_is_killed_there_continues_from_its_checkpoint(tiny_
     training = story.fall()
     folder = story.path.parent / "events.adapters" / "trainings" / training.hex / "job"
 
+    killed: list[str] = []
+
     def kill() -> None:
-        if len(queue.done("started")) == 1 and any(folder.glob("checkpoint-*/complete")):
-            queue.kill(queue.done("started")[0])
+        if not killed and any(folder.glob("checkpoint-*/complete")):
+            killed.extend(queue.done("started"))
+            queue.kill(killed[0])
 
     first = carry_on(story.ledger, training, kill)
     assert (first.over, first.attempts, first.running) == (None, 1, None)
