@@ -177,8 +177,6 @@ class Place(StrEnum):
     RAY = "ray"
     CARRY = "carry"
     """On a machine without a connection: people carry its files there and back."""
-    OPENAI = "openai"
-    """At an OpenAI-compatible fine-tuning API."""
 
 
 class CycleOutcome(StrEnum):

@@ -69,8 +69,7 @@ class LaunchSettings(Group):
     launcher: str = setting(
         Place.PROCESS.value,
         "Where trainings run. 'process': on the worker's machine. 'command': where training.command starts them. 'ray': as "
-        "jobs of a Ray cluster. 'carry': on a machine without a connection, by 'train export' and 'train import'. 'openai': at "
-        "an OpenAI-compatible fine-tuning API.",
+        "jobs of a Ray cluster. 'carry': on a machine without a connection, by 'train export' and 'train import'.",
         choices=tuple(place.value for place in Place),
     )
     shared_folder: str | None = setting(

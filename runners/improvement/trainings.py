@@ -40,7 +40,7 @@ from ..store.log import adapters_folder
 from ..store.states import load_state
 from ..wiring.extras import complain_of_reporter, require
 from ..wiring.services import Services, base_of, identify_base, prepare_base
-from .approvals import hold_if_too_dear
+from .waiting.approvals import hold_if_too_dear
 
 if TYPE_CHECKING:
     from ...adapters.serving.base_model import Base

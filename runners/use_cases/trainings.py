@@ -12,8 +12,8 @@ from ...domain.aggregates.training import TrainingJob, training_id
 from ...domain.errors import Hint, NotFound
 from ...domain.events import CycleOpened, TrainingRequested
 from ...domain.vocabulary import OPEN_TRAININGS, TrainingStatus
-from ..improvement.carried import export_request, import_result
 from ..improvement.process_manager import open_cycle, process_new_events
+from ..improvement.waiting.carried import export_request, import_result
 from ..store.log import SHORTEST
 from ..wiring.services import Services
 from .lookups import require_role

@@ -39,8 +39,8 @@ def test_it_has_the_form_of_a_notebook_and_holds_no_output() -> None:
     for cell in CELLS:
         assert cell["cell_type"] in ("markdown", "code") and all(isinstance(line, str) for line in cell["source"])
         assert cell.get("outputs", []) == [] and cell.get("execution_count") is None
-    for cell in lines("code"):
-        ast.parse("\n".join(line for line in cell.splitlines() if not line.startswith("!")))
+    for code in lines("code"):
+        ast.parse("\n".join(line for line in code.splitlines() if not line.startswith("!")))
 
 
 def test_its_commands_exist_with_their_options() -> None:

@@ -41,7 +41,7 @@ def test_an_actor_shows_the_pages_that_the_environment_shows_here(shell: Elsewhe
     page = shell.reset(task, 7)
     assert (page.task, page.lines) == ((same := here.reset(task, 7)).task, same.lines)
     script, own, done = shell.demonstrate(task), here.demonstrate(task), list[str]()
-    while page.reward is None:
+    while not page.is_done:
         action = script(page, done)
         assert action == own(same, done)
         page, same = shell.act(action), here.act(action)
@@ -57,7 +57,7 @@ def test_parallel_episodes_do_not_meet(shell: Elsewhere) -> None:
     for seat, _ in pages:
         done: list[str] = []
         page = seat.reset(task, 5)
-        while page.reward is None:
+        while not page.is_done:
             done.append(seat.demonstrate(task)(page, done))
             page = seat.act(done[-1])
         assert page.reward == 1
@@ -76,7 +76,7 @@ def test_an_actor_that_is_killed_is_lost_and_a_later_episode_is_played(shell: El
     with pytest.raises(EnvironmentUnavailable, match="was lost"):
         shell.act("RUN true")
     wait_until(lambda: _can_begin(shell, task))
-    assert shell.act("RUN true").reward is None
+    assert not shell.act("RUN true").is_done
 
 
 def _can_begin(shell: Elsewhere, task: str) -> bool:

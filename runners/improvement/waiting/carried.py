@@ -6,22 +6,22 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...domain.aggregates.training import TrainingJob
-from ...domain.errors import Hint, NotPossible
-from ...domain.events import TrainingCompleted
-from ...domain.settings.recipe import Recipe
-from ...domain.vocabulary import Place
-from ..wiring.services import Services
-from .trainings import base_at_request, check_result, complete_training, dataset_file, parent_weights, training_folder
+from ....domain.aggregates.training import TrainingJob
+from ....domain.errors import Hint, NotPossible
+from ....domain.events import TrainingCompleted
+from ....domain.settings.recipe import Recipe
+from ....domain.vocabulary import Place
+from ...wiring.services import Services
+from ..trainings import base_at_request, check_result, complete_training, dataset_file, parent_weights, training_folder
 
 if TYPE_CHECKING:
-    from ..store.ledger import Ledger
+    from ...store.ledger import Ledger
 
 
 def export_request(ledger: Ledger, services: Services, job: TrainingJob, file: Path) -> None:
     """Write the training as a file. Raises ``NotPossible`` unless it waits to be carried, and ``OSError``."""
-    from ...adapters.launching.parcel import write_request
-    from ...adapters.training.job import TrainingJobSpec
+    from ....adapters.launching.parcel import write_request
+    from ....adapters.training.job import TrainingJobSpec
 
     if job.over is not None or job.running is None or job.running.launcher != Place.CARRY or job.dataset is None:
         raise NotPossible(
@@ -41,7 +41,7 @@ def import_result(ledger: Ledger, services: Services, job: TrainingJob, file: Pa
     Raises ``BadParcel``; ``TrainingError`` for a result of another base or dataset; ``NotPossible`` where the training has
     ended otherwise or is not carried.
     """
-    from ...adapters.launching.parcel import read_result
+    from ....adapters.launching.parcel import read_result
 
     started = job.started
     if started is None or started.launcher != Place.CARRY or job.dataset is None:

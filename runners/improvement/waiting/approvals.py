@@ -7,20 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...adapters.training.cost import Estimate
-from ...domain.aggregates.base import ACTOR
-from ...domain.aggregates.training import TrainingJob
-from ...domain.errors import MissingExtra, ModelError, TrainingError
-from ...domain.rules.cost import Prices
-from ...domain.settings.recipe import Recipe
-from ...domain.vocabulary import Place
-from ..store.ledger import Ledger
-from ..wiring.extras import require
-from .estimates import estimate_from_history
+from ....adapters.training.cost import Estimate
+from ....domain.aggregates.base import ACTOR
+from ....domain.aggregates.training import TrainingJob
+from ....domain.errors import MissingExtra, ModelError, TrainingError
+from ....domain.rules.cost import Prices
+from ....domain.settings.recipe import Recipe
+from ....domain.vocabulary import Place
+from ...store.ledger import Ledger
+from ...wiring.extras import require
+from ..estimates import estimate_from_history
 
 if TYPE_CHECKING:
-    from ...adapters.serving.base_model import Base
-    from ...domain.settings.settings import Policy
+    from ....adapters.serving.base_model import Base
+    from ....domain.settings.settings import Policy
 
 
 def hold_if_too_dear(
@@ -60,8 +60,8 @@ def hold_if_too_dear(
 
 def _try_out(file: Path, recipe: Recipe, base: Base, unknown: Estimate) -> Estimate:
     """The estimate from a few steps; one that cannot be tried stays unknown, with the reason."""
-    from ...adapters.training.job import TrainingJobSpec
-    from ...adapters.training.probe import probe
+    from ....adapters.training.job import TrainingJobSpec
+    from ....adapters.training.probe import probe
 
     try:
         require("train")
