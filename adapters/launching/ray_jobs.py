@@ -60,8 +60,9 @@ class RayJobs(Scheduler):
         if status != 200 or not isinstance(answer, dict):
             return Sight(JobState.UNSAID, _words(answer))
         word = str(answer.get("status"))
-        words = f"{word}: {answer['message']}" if answer.get("message") else word
-        return Sight(STATES.get(word, JobState.ENDED), _words(words))
+        message = str(answer.get("message") or "").strip().splitlines()  # after its first line come those of the job's log
+        words = f"{word}: {message[0][:300]}" if message else word
+        return Sight(STATES.get(word, JobState.ENDED), words)
 
     def kill(self, name: str) -> None:
         """Stop the job. Raises ``TrainingError`` where the cluster does not answer."""

@@ -28,6 +28,13 @@ class TrainGroup(TyperGroup):
             args = [*args[:place], "request", *args[place:]]
         return super().parse_args(ctx, args)
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The subcommands, and the options of ``request``, since its name may be left out."""
+        super().format_commands(ctx, formatter)
+        shown = [record for param in self.commands["request"].get_params(ctx) if (record := param.get_help_record(ctx))]
+        with formatter.section("Options of 'request', whose name may be left out"):
+            formatter.write_dl(shown)
+
 
 train = typer.Typer(cls=TrainGroup, invoke_without_command=True, add_completion=False, rich_markup_mode=None)
 
