@@ -50,7 +50,7 @@ COMMANDS = {
     "settings": "upkeep.settings",
     "keys": "upkeep.keys",
     "dataset": "training.dataset",
-    "train": "training.work",
+    "train": "training.train",
     "work": "training.work",
     "serve": "upkeep.serve",
     "backup": "upkeep.backup",

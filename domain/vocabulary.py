@@ -151,10 +151,12 @@ class AdapterStatus(StrEnum):
 
 
 class TrainingStatus(StrEnum):
-    """The status of a training. The first three are open."""
+    """The status of a training. The first five are open."""
 
     REQUESTED = "requested"
     DATASET_BUILT = "dataset built"
+    HELD = "held"
+    CARRIED = "carried"
     TRAINING = "training"
     COMPLETED = "completed"
     DECLINED = "declined"
@@ -163,6 +165,18 @@ class TrainingStatus(StrEnum):
 
 OPEN_TRAININGS = (TrainingStatus.REQUESTED, TrainingStatus.DATASET_BUILT, TrainingStatus.TRAINING)
 """The statuses of a training that a worker must continue."""
+
+
+class Place(StrEnum):
+    """Where a training runs: setting ``training.launcher``."""
+
+    PROCESS = "process"
+    """In a process of the worker's machine."""
+    COMMAND = "command"
+    """Where a command of the user's starts it: by ssh, Slurm, Kubernetes."""
+    RAY = "ray"
+    CARRY = "carry"
+    """On a machine without a connection: people carry its files there and back."""
 
 
 class CycleOutcome(StrEnum):
@@ -300,6 +314,8 @@ class AlertKind(StrEnum):
     ROLLED_FORWARD = "rolled forward"
     ADAPTER_REJECTED = "adapter rejected"
     TRAINING_FAILED = "training failed"
+    TRAINING_HELD = "training held"
+    TRAINING_PENDING = "training pending"
     WEIGHTS_MISSING = "weights missing"
 
 

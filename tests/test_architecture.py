@@ -51,6 +51,7 @@ FLOORS = {
         "vision": (),
         "serving": ("registry", "vision"),
         "training": ("data", "registry", "serving", "vision"),
+        "launching": ("data", "registry", "serving", "training"),
     },
     "runners": {
         "store": (),
@@ -100,6 +101,9 @@ PARTS = {
     "RemoteModel",
     "WeightStore",
     "ProcessLauncher",
+    "JobLauncher",
+    "CommandScheduler",
+    "RayJobs",
     "MiniWob",
     "Chat",
     "Shell",

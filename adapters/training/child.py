@@ -1,10 +1,11 @@
 """The training process: ``python -m grokputer.adapters.training.child JOB_DIR``.
 
-``process.py`` starts it. It ends when its parent ends.
+``process.py`` starts it, and then it ends when its parent ends. A scheduler of another machine may start it too.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -17,10 +18,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ...domain.errors import GrokputerError
+from ...domain.errors import GrokputerError, TrainingError
 from ..registry.files import write_atomically
 from ..serving.base_model import first_line
-from .job import UNTOLD, TrainingJobSpec, discard_unfinished
+from .job import BUSY, UNTOLD, FolderBusy, TrainingJobSpec, discard_unfinished
+from .surroundings import surroundings
 
 PARENT_POLL_S = 0.5
 """Seconds between two checks of the parent, where the kernel does not report its end; chosen."""
@@ -64,6 +66,9 @@ def main(directory: Path, prepare: Callable[[Any], None] | None = None) -> int:
         result: dict[str, Any] = asdict(train_job(TrainingJobSpec.read(directory), prepare))
         del result["adapter"]
         code = 0
+    except FolderBusy:
+        traceback.print_exc()
+        return BUSY
     except Exception as error:  # any error: the parent gets the reason, the log the traceback
         traceback.print_exc()
         discard_unfinished(directory)  # a full disk then has room for the reason
@@ -90,4 +95,8 @@ def reason(error: BaseException) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    folder = Path(sys.argv[1])
+    if "GROKPUTER_PARENT" not in os.environ:  # it was started elsewhere, with the environment of that place
+        with contextlib.suppress(TrainingError):  # main says what is wrong with the job
+            os.environ.update(surroundings(TrainingJobSpec.read(folder), os.environ))
+    sys.exit(main(folder))

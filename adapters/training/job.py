@@ -34,6 +34,14 @@ UNTOLD = 74
 """Exit code of a trainer that could not write its result; ``EX_IOERR`` of sysexits.h."""
 
 
+BUSY = 75
+"""Exit code of a trainer whose folder another trainer holds; ``EX_TEMPFAIL``. It leaves the other's result alone."""
+
+
+class FolderBusy(TrainingError):
+    """The job's folder is being trained by another process."""
+
+
 @dataclass(frozen=True)
 class TrainingJobSpec:
     """One training: its folder, its dataset (JSON Lines of ``Example``), the base and the recipe.

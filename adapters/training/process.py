@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from ...domain.errors import DamagedWeights, TrainingError, TrainingInterrupted
-from ...domain.ports import LaunchedTraining, TrainingLauncher
+from ...domain.ports import LaunchedTraining, TrainingLauncher, Waiting
 from ..registry.files import write_atomically
 from ..registry.local import hash_directory
-from .job import NOTE, UNTOLD, Progress, TrainingJobSpec, TrainingResult
+from .job import BUSY, NOTE, UNTOLD, Progress, TrainingJobSpec, TrainingResult
+from .surroundings import surroundings
 
 CHILD = f"{__package__}.child"
 """The module of the training process."""
@@ -40,7 +41,7 @@ class ProcessLauncher(TrainingLauncher[TrainingJobSpec, TrainingResult]):
     def start(self, job: TrainingJobSpec) -> ProcessTraining:
         """Start the process, unless the job is finished. Raises ``TrainingError`` for a folder with another job."""
         notes: list[str] = []
-        return ProcessTraining(job, self.process if _take_up(job, notes.append) else None, notes)
+        return ProcessTraining(job, self.process if take_up(job, notes.append) else None, notes)
 
 
 class ProcessTraining(LaunchedTraining[TrainingResult]):
@@ -85,7 +86,7 @@ class ProcessTraining(LaunchedTraining[TrainingResult]):
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=_environment(self.job),
+                env={**surroundings(self.job, os.environ), "GROKPUTER_PARENT": str(os.getpid())},
                 start_new_session=True,
             )
 
@@ -95,24 +96,36 @@ def train(
     on_progress: Callable[[Progress], None] = lambda progress: None,
     *,
     say: Callable[[str], None] = lambda line: None,
+    on_wait: Callable[[Waiting], None] = lambda waiting: None,
     launcher: TrainingLauncher[TrainingJobSpec, TrainingResult] | None = None,
 ) -> TrainingResult:
     """Train with the launcher, by default in a child process, and return the finished result.
 
-    ``say`` gets notes about checkpoints and weights that cannot be used. Raises ``TrainingError`` with the reason, and
-    ``TrainingInterrupted`` when a signal ended the child. If this call is interrupted (``KeyboardInterrupt`` included),
-    it stops the training; call again to continue from the last checkpoint.
+    ``say`` gets notes about checkpoints and weights that cannot be used, ``on_wait`` is called while a training elsewhere
+    says nothing. Raises ``TrainingError`` with the reason, and ``TrainingInterrupted`` when a signal ended the child. If
+    this call is interrupted (``KeyboardInterrupt`` included), it stops a child and leaves a job elsewhere running; call
+    again to continue. Any other error stops both.
     """
     training = (launcher or ProcessLauncher()).start(job)
+    end = training.stop
     try:
         for update in training.progress():
-            say(update) if isinstance(update, str) else on_progress(update)
+            match update:
+                case str():
+                    say(update)
+                case Waiting():
+                    on_wait(update)
+                case _:
+                    on_progress(update)
+    except (KeyboardInterrupt, SystemExit):
+        end = training.leave
+        raise
     finally:
-        training.stop()
+        end()
     return training.result()
 
 
-def _take_up(job: TrainingJobSpec, say: Callable[[str], None]) -> bool:
+def take_up(job: TrainingJobSpec, say: Callable[[str], None]) -> bool:
     """Write the job into its folder; True when it still has to be trained. Raises ``TrainingError`` if it holds another job."""
     job.directory.mkdir(parents=True, exist_ok=True)
     file = job.directory / "job.json"
@@ -144,42 +157,34 @@ def _is_whole(result: TrainingResult) -> bool:
         return False
 
 
-def _environment(job: TrainingJobSpec) -> dict[str, str]:
-    """The child's environment: no telemetry, no network for a local base, and one GPU.
+class ProgressFile:
+    """The lines of a ``progress.jsonl`` after a place in it, in bytes, as they are written."""
 
-    With several GPUs, transformers would put a copy of the model on each. Growing segments reduce memory fragmentation.
-    """
-    quiet = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "TOKENIZERS_PARALLELISM": "false"}
-    offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"} if job.base.is_local else {}
-    # Beside the job's folder, which is removed when the weights are stored.
-    shown = {"TENSORBOARD_LOGGING_DIR": str(job.directory.resolve().parent / "tensorboard")}
-    return {
-        **(shown if job.report_to == "tensorboard" else {}),
-        "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True",
-        **os.environ,
-        **quiet,
-        **offline,
-        "CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0],
-        "GROKPUTER_PARENT": str(os.getpid()),
-    }
+    def __init__(self, file: Path, after: int) -> None:
+        self.file, self.after = file, after
+
+    def read(self) -> list[Progress | str]:
+        """The steps and notes since the last call; a line that is not finished is read later."""
+        try:
+            with self.file.open("rb") as stream:
+                stream.seek(self.after)
+                whole = stream.read().rpartition(b"\n")[0]
+        except FileNotFoundError:
+            return []
+        self.after += len(whole) + 1 if whole else 0
+        updates = [json.loads(line) for line in whole.split(b"\n") if line]
+        return [str(update[NOTE]) if NOTE in update else Progress(**update) for update in updates]
 
 
 def _follow(file: Path, after: int, child: subprocess.Popen[bytes]) -> Iterator[Progress | str]:
     """The progress and notes after this many bytes of the file, as they are written, until the child ends."""
-    with file.open("a+", encoding="utf-8") as stream:
-        stream.seek(after)
-        line = ""
-        while True:
-            has_ended = child.poll() is not None
-            while part := stream.readline():
-                line += part
-                if line.endswith("\n"):
-                    update = json.loads(line)
-                    yield str(update[NOTE]) if NOTE in update else Progress(**update)
-                    line = ""
-            if has_ended:
-                return
-            time.sleep(POLL_S)
+    lines = ProgressFile(file, after)
+    while True:
+        has_ended = child.poll() is not None
+        yield from lines.read()
+        if has_ended:
+            return
+        time.sleep(POLL_S)
 
 
 def _cause(returncode: int) -> str:
@@ -189,4 +194,6 @@ def _cause(returncode: int) -> str:
         return f"its process was ended by {signal.Signals(-returncode).name}"
     if returncode == UNTOLD:
         return "its result could not be written; check whether the disk is full"
+    if returncode == BUSY:
+        return "its folder is being trained by another process; wait for it"
     return f"its process ended with exit code {returncode} and without a result"

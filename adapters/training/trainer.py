@@ -40,7 +40,7 @@ from ..serving.proof import PROMPTS, Reference, record
 from .answer_loss import supervised_trainer
 from .batches import Item, tokenize
 from .checkpoints import newest_whole, seal
-from .job import ASIDE, NOTE, Progress, TrainingJobSpec, TrainingResult
+from .job import ASIDE, NOTE, FolderBusy, Progress, TrainingJobSpec, TrainingResult
 from .length_sampler import Order
 from .lora import begin_as, configure_lora, round_off, widen
 from .objective import make_mixed_trainer, remember_reference, without_dropout
@@ -309,4 +309,4 @@ def _sole_trainer(directory: Path) -> Iterator[None]:
         with hold(directory / ".lock", LOCK_WAIT_S):
             yield
     except Held as holder:
-        raise TrainingError(f"folder {directory} is being trained by another process; wait for it ({holder})") from None
+        raise FolderBusy(f"folder {directory} is being trained by another process; wait for it ({holder})") from None

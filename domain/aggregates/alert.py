@@ -25,7 +25,11 @@ from ..events import (
     RatingThresholdBreached,
     RolloutPaused,
     RolloutResumed,
+    TrainingApproved,
     TrainingFailed,
+    TrainingHeld,
+    TrainingPending,
+    TrainingProgressed,
     WeightsFound,
     WeightsMissed,
 )
@@ -135,6 +139,12 @@ def notice_of(event: Event) -> Notice | None:
         case AdapterRejected():
             message = f"{event.adapter} was rejected before any traffic: {event.reason}"
             return Notice(AlertKind.ADAPTER_REJECTED, Severity.WARNING, event.role, event.adapter, message)
+        case TrainingHeld():
+            message = f"a training waits for approval: {event.reason}"
+            return Notice(AlertKind.TRAINING_HELD, Severity.WARNING, event.role, None, message)
+        case TrainingPending():
+            message = f"a training does not begin: {event.reason}"
+            return Notice(AlertKind.TRAINING_PENDING, Severity.WARNING, event.role, None, message)
         case TrainingFailed():
             return Notice(
                 AlertKind.TRAINING_FAILED, Severity.CRITICAL, event.role, None, f"a training failed: {event.reason}"
@@ -181,6 +191,10 @@ def say_end(event: Event, mean: float = 0.0) -> str:
             return f"{event.actor} asked for a new training for role {event.role}: {event.reason}"
         case CycleClosed():
             return f"the cycle ended, {event.outcome}: {event.detail}"
+        case TrainingApproved():
+            return f"{event.actor} approved the training: {event.reason}"
+        case TrainingProgressed():
+            return f"the training has begun, step {event.step} of {event.steps}"
         case WeightsFound():
             return f"the weights of {event.adapter} are in their folder again"
     return f"the mean of the latest ratings has risen to {mean:.2f}"

@@ -6,17 +6,22 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from ..errors import NotPossible
+from ..errors import Hint, NotPossible
 from ..events import (
+    AttemptInterrupted,
     DatasetBuilt,
     Event,
+    TrainingApproved,
     TrainingCompleted,
     TrainingDeclined,
     TrainingFailed,
+    TrainingHeld,
+    TrainingPending,
     TrainingProgressed,
     TrainingRequested,
     TrainingStarted,
 )
+from ..vocabulary import Place
 from .base import Aggregate, Context, derive_id
 
 
@@ -25,14 +30,24 @@ def training_id(cycle: str) -> UUID:
     return derive_id("training", cycle)
 
 
+def job_name(training: UUID, attempt: int) -> str:
+    """The name of an attempt where it runs: of small letters, digits and dashes, at most 63."""
+    return f"grokputer-{training.hex}-{attempt}"
+
+
 class TrainingJob(Aggregate):
-    """States: requested, dataset built, started (again after each interruption), over."""
+    """States: requested, dataset built, held where it costs too much, started (again after each interruption), over."""
 
     def __init__(self, id: UUID) -> None:
         super().__init__(id)
         self.requested: TrainingRequested | None = None
         self.dataset: DatasetBuilt | None = None
         self.started: TrainingStarted | None = None
+        self.running: TrainingStarted | None = None
+        """The attempt that has not ended, as far as the log knows."""
+        self.queued: TrainingPending | None = None
+        self.held: TrainingHeld | None = None
+        self.approved: TrainingApproved | None = None
         self.attempts = 0
         self.over: TrainingCompleted | TrainingDeclined | TrainingFailed | None = None
 
@@ -65,11 +80,37 @@ class TrainingJob(Aggregate):
         numbers = {"examples": examples, "minimum": minimum, "up_to": up_to}
         self._record(TrainingDeclined, context, role=self.role, reason=reason, **numbers)
 
-    def start(self, context: Context, adjusted: dict[str, Any] | None = None, choices: Sequence[str] = ()) -> None:
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits for a person because of its cost."""
+        return self.held is not None and self.approved is None
+
+    def hold(self, reason: str, numbers: dict[str, Any], context: Context) -> None:
+        """Let it wait for a person. Idempotent."""
+        self._require_open()
+        if self.held is None:
+            self._record(TrainingHeld, context, role=self.role, reason=reason, numbers=numbers)
+
+    def approve(self, reason: str, context: Context) -> None:
+        """Let a held training run. Raises ``NotPossible`` where it does not wait for that."""
+        self._require_open()
+        if not self.is_held:
+            raise NotPossible(f"training {self.id.hex[:8]} does not wait for approval", hint=Hint.SEE_STATUS)
+        self._record(TrainingApproved, context, role=self.role, reason=reason)
+
+    def start(
+        self,
+        context: Context,
+        adjusted: dict[str, Any] | None = None,
+        choices: Sequence[str] = (),
+        launcher: str = Place.PROCESS,
+    ) -> None:
         """Record an attempt; each later one continues from the last checkpoint, with what the first one decided."""
         self._require_open()
         if self.dataset is None:
             raise NotPossible(f"training {self.id.hex} has no dataset yet")
+        if self.is_held:
+            raise NotPossible(f"training {self.id.hex[:8]} waits for approval")
         if self.started is not None:
             adjusted, choices = self.started.adjusted, self.started.choices
         self._record(
@@ -79,7 +120,23 @@ class TrainingJob(Aggregate):
             attempt=self.attempts + 1,
             adjusted=adjusted or {},
             choices=list(choices),
+            launcher=str(launcher),
+            job=job_name(self.id, self.attempts + 1),
         )
+
+    def interrupt(self, reason: str, context: Context) -> None:
+        """Record that the attempt under way has ended from outside. Without one under way it has no effect."""
+        self._require_open()
+        if self.running is not None:
+            attempt = self.running.attempt
+            self._record(AttemptInterrupted, context, role=self.role, attempt=attempt, reason=reason)
+
+    def wait(self, reason: str, context: Context) -> None:
+        """Record that the attempt's job waits for a place to run. Once an attempt."""
+        self._require_open()
+        if self.running is not None and (self.queued is None or self.queued.attempt != self.running.attempt):
+            job = {"attempt": self.running.attempt, "job": self.running.job}
+            self._record(TrainingPending, context, role=self.role, reason=reason, **job)
 
     def progress(self, step: int, steps: int, loss: float, context: Context) -> None:
         """Record the progress at the end of an epoch."""
@@ -109,7 +166,15 @@ class TrainingJob(Aggregate):
             case DatasetBuilt():
                 self.dataset = event
             case TrainingStarted():
-                self.started = event
+                self.started = self.running = event
                 self.attempts = event.attempt
+            case AttemptInterrupted():
+                self.running = None
+            case TrainingPending():
+                self.queued = event
+            case TrainingHeld():
+                self.held = event
+            case TrainingApproved():
+                self.approved = event
             case TrainingCompleted() | TrainingDeclined() | TrainingFailed():
                 self.over = event

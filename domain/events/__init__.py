@@ -66,11 +66,15 @@ from .runs import TaskSucceeded as TaskSucceeded
 from .sessions import SessionImported as SessionImported
 from .settings import PolicyChanged as PolicyChanged
 from .settings import ScheduleKept as ScheduleKept
+from .trainings import AttemptInterrupted as AttemptInterrupted
 from .trainings import DatasetBuilt as DatasetBuilt
+from .trainings import TrainingApproved as TrainingApproved
 from .trainings import TrainingCompleted as TrainingCompleted
 from .trainings import TrainingDeclined as TrainingDeclined
 from .trainings import TrainingEvent as TrainingEvent
 from .trainings import TrainingFailed as TrainingFailed
+from .trainings import TrainingHeld as TrainingHeld
+from .trainings import TrainingPending as TrainingPending
 from .trainings import TrainingProgressed as TrainingProgressed
 from .trainings import TrainingRequested as TrainingRequested
 from .trainings import TrainingStarted as TrainingStarted

@@ -47,7 +47,7 @@ class DatasetBuilt(TrainingEvent):
 
 @fact("TrainingStarted")
 class TrainingStarted(TrainingEvent):
-    VERSION = 2
+    VERSION = 3
 
     attempt: int
     """From 1; an interrupted training starts again and continues from its last checkpoint."""
@@ -55,6 +55,46 @@ class TrainingStarted(TrainingEvent):
     """Figures of the requested recipe that the base's size changed. Empty before version 2."""
     choices: list[str]
     """The base's size, and a reason for each figure that it decides. Empty before version 2."""
+    launcher: str
+    """Where the attempt runs, as ``training.launcher`` says it. Empty before version 3: on this machine."""
+    job: str
+    """The attempt's name there, made of the training's id and the attempt. Empty before version 3."""
+
+
+@fact("AttemptInterrupted")
+class AttemptInterrupted(TrainingEvent):
+    """An attempt ended from outside without a result: killed or lost. The next one continues from its last checkpoint."""
+
+    attempt: int
+    reason: str
+
+
+@fact("TrainingPending")
+class TrainingPending(TrainingEvent):
+    """The attempt's job has waited long for a place to run."""
+
+    attempt: int
+    job: str
+    reason: str
+
+
+@fact("TrainingHeld")
+class TrainingHeld(TrainingEvent):
+    """Its estimated cost is over ``training.max_cost`` or unknown, so it waits for a person."""
+
+    reason: str
+    numbers: dict[str, Any]
+    """``money`` and ``duration_s`` of the estimate, None where they are unknown; ``max_cost``, ``currency``, and
+    ``basis``: how the estimate was made."""
+
+
+@fact("TrainingApproved")
+class TrainingApproved(TrainingEvent):
+    """A person lets the training run whatever it costs."""
+
+    WORDS = ("actor", "reason")
+
+    reason: str
 
 
 @fact("TrainingProgressed")
@@ -105,4 +145,7 @@ class TrainingDeclined(TrainingEvent):
 
 @fact("TrainingFailed")
 class TrainingFailed(TrainingEvent):
+    WORDS = ("actor", "reason")
+
     reason: str
+    """One line; with a person's own words where a person cancelled it."""

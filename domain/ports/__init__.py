@@ -28,5 +28,6 @@ from .reviewer import Reviewer as Reviewer
 from .training import LaunchedTraining as LaunchedTraining
 from .training import Progress as Progress
 from .training import TrainingLauncher as TrainingLauncher
+from .training import Waiting as Waiting
 from .weights import WeightRegistry as WeightRegistry
 from .weights import WeightsRef as WeightsRef

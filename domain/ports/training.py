@@ -19,6 +19,17 @@ class Progress:
     elapsed_s: float
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """A training elsewhere that says nothing new: its job waits for a place to run, or runs, or cannot be asked."""
+
+    is_pending: bool
+    for_s: float
+    """Seconds that the job has been pending, as far as this process has seen; 0 where it is not."""
+    reason: str
+    """What the job waits for, in words; empty where it runs."""
+
+
 Spec = TypeVar("Spec", contravariant=True)
 """A training to run: ``TrainingJobSpec`` of ``adapters/training/job.py``."""
 Result = TypeVar("Result", covariant=True)
@@ -28,8 +39,11 @@ Result = TypeVar("Result", covariant=True)
 class LaunchedTraining(Protocol[Result]):
     """A training that was started."""
 
-    def progress(self) -> Iterator[Progress | str]:
-        """Each step of the trainer and each note for people, as they come, until the training has ended."""
+    def progress(self) -> Iterator[Progress | Waiting | str]:
+        """Each step of the trainer and each note for people, as they come, until the training has ended.
+
+        A training elsewhere also yields ``Waiting`` about each second, so that its caller can do other work meanwhile.
+        """
         ...
 
     def result(self) -> Result:
@@ -39,6 +53,10 @@ class LaunchedTraining(Protocol[Result]):
     def stop(self) -> None:
         """Stop it if it is running; a new start continues from its last checkpoint."""
         ...
+
+    def leave(self) -> None:
+        """Let go of it, because this process ends. A job elsewhere runs on, and a start under the same name finds it."""
+        self.stop()
 
 
 class TrainingLauncher(Protocol[Spec, Result]):

@@ -7,6 +7,7 @@ secret belongs.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -59,6 +60,41 @@ OTLP_ENDPOINT = Form(
     re.compile(_URL),
     "http:// or https:// with a host and a path alone; headers with a key come from OTEL_EXPORTER_OTLP_HEADERS, never "
     "from here",
+)
+
+RAY_ADDRESS = Form(
+    re.compile(_URL),
+    "http:// or https:// with a host, a port and a path alone; a token comes from RAY_AUTH_TOKEN, never from here",
+)
+
+RAY_CLUSTER = Form(
+    re.compile(r"auto|local|[A-Za-z0-9_.-]{1,253}:\d{1,5}", re.ASCII),
+    "auto, local, or a host and a port, as in ray-head:6379",
+)
+
+SHARED_FOLDER = Form(
+    re.compile(r"/[A-Za-z0-9._/+-]*", re.ASCII),
+    "an absolute path of letters, digits, dots, dashes and _, so that no shell on the way reads it otherwise",
+)
+
+
+def complain_of_command(value: str) -> str:
+    """What is wrong with a command: its quotes, its placeholders, or that it names no job."""
+    try:
+        words = shlex.split(value)
+    except ValueError as error:
+        return f"its quotes do not match ({error})"
+    used = set(re.findall(r"\{(\w*)\}", value))
+    if unknown := sorted(used - {"job", "folder"}):
+        return f"it has no {{{unknown[0]}}} to fill in; there are {{job}} and {{folder}}"
+    return "" if used and words else "it names neither {job} nor {folder}, so it cannot say which training is meant"
+
+
+COMMAND = Form(
+    re.compile(r"[^\x00-\x1f\x7f]{1,1000}"),
+    "a command in one line, with {job} for the job's name and {folder} for its folder; a secret comes from the environment, "
+    "never from here",
+    complain_of_command,
 )
 
 RAMP = Form(

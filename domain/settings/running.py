@@ -12,6 +12,7 @@ from .forms import (
     HOSTS,
     JUDGE_ENDPOINT,
     MODEL_ENDPOINT,
+    RAY_CLUSTER,
     REGISTRY,
     SCREEN_SIZE,
     TASK_FOLDERS,
@@ -203,6 +204,15 @@ class EnvironmentSettings(Group):
         unit="lines",
         low=20,
         high=64,
+    )
+    ray_address: str | None = setting(
+        None,
+        "The Ray cluster whose machines play the runs of gates, practice, comparisons and benchmarks: 'auto' for the one of "
+        "this machine, host:port, or 'local' to start one here. Without it they are played on this machine.",
+        form=RAY_CLUSTER,
+    )
+    ray_actors: int = setting(
+        4, "Most environments that run there at once; each takes one processor.", unit="actors", low=1, high=1000
     )
     desktop_input: str = setting(
         "own",

@@ -41,7 +41,7 @@ from .setting import BadSetting as BadSetting
 from .setting import Group, declared
 from .setting import Setting as Setting
 from .telemetry import TelemetrySettings
-from .training import CostSettings, TrainingSettings
+from .training import CostSettings, LaunchSettings, TrainingSettings
 
 GROUPS: tuple[type[Group], ...] = (
     RatingSettings,
@@ -59,6 +59,7 @@ GROUPS: tuple[type[Group], ...] = (
     ReadSettings,
     AudioSettings,
     TrainingSettings,
+    LaunchSettings,
     CostSettings,
     GateSettings,
     AbSettings,
@@ -233,6 +234,10 @@ class Policy:
     def training(self, role: str | None) -> TrainingSettings:
         """Settings of the role's trainings; the recipe is in ``recipe_figures``."""
         return self._group(TrainingSettings, role)
+
+    def launch(self, role: str | None) -> LaunchSettings:
+        """Settings of where the role's trainings run."""
+        return self._group(LaunchSettings, role)
 
     def log(self, role: str | None) -> LogSettings:
         """Settings of what is kept of the role's runs."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from .forms import MODEL_PRICES, read_model_prices
+from ..vocabulary import Place
+from .forms import COMMAND, MODEL_PRICES, RAY_ADDRESS, SHARED_FOLDER, read_model_prices
 from .keys import RENAMED_PRESETS
 from .setting import OPERATORS, Group, setting
 
@@ -56,6 +57,58 @@ class TrainingSettings(Group):
         unit="of 1",
         low=0,
         high=1,
+    )
+
+
+@dataclass(frozen=True)
+class LaunchSettings(Group):
+    """Where a training runs, and what it may cost without a person's approval."""
+
+    PREFIX: ClassVar[str] = "training"
+
+    launcher: str = setting(
+        Place.PROCESS.value,
+        "Where trainings run. 'process': on the worker's machine. 'command': where training.command starts them. 'ray': as "
+        "jobs of a Ray cluster. 'carry': on a machine without a connection, by 'train export' and 'train import'.",
+        choices=tuple(place.value for place in Place),
+    )
+    shared_folder: str | None = setting(
+        None,
+        "Folder for the files of trainings that run elsewhere, under the same path on both sides. Without it they lie beside "
+        "the log, which then must be on shared storage.",
+        form=SHARED_FOLDER,
+    )
+    command: str | None = setting(
+        None,
+        "The command that starts a training elsewhere and returns, such as 'sbatch --job-name {job} train.sh {folder}'. {job} "
+        "is the name of the attempt, {folder} the folder of its files. There, it runs 'python -m "
+        "grokputer.adapters.training.child FOLDER'. No shell reads the command.",
+        form=COMMAND,
+    )
+    poll_command: str | None = setting(
+        None,
+        "The command that prints how the job stands, in one word: pending, running, or how it ended; nothing where the "
+        "scheduler knows no such job. Such as 'squeue --noheader --format %T --name {job}'.",
+        form=COMMAND,
+    )
+    kill_command: str | None = setting(
+        None, "The command that ends the job, such as 'scancel --name {job}'.", form=COMMAND
+    )
+    poll_s: float = setting(10.0, "Time between two looks at a job elsewhere.", unit="seconds", low=0.1, high=3600)
+    ray_address: str | None = setting(
+        None, "The address of the Ray cluster's dashboard, such as http://ray-head:8265.", form=RAY_ADDRESS
+    )
+    ray_gpus: int = setting(1, "GPUs that a job of the Ray cluster asks for.", unit="GPUs", low=0, high=8)
+    ray_python: str = setting("python", "The Python of the cluster's nodes, in which this package is installed.")
+    pending_alert_s: float = setting(
+        900.0, "Time that a job elsewhere may wait for a place to run before an alert.", unit="seconds", low=0, high=1e9
+    )
+    max_cost: float = setting(
+        0.0,
+        "Estimated cost, in cost.currency, over which a training waits for 'train approve', with an alert; so does one whose "
+        "cost cannot be estimated. 0: none waits.",
+        unit="currency",
+        low=0,
     )
 
 

@@ -25,7 +25,11 @@ from ...domain.events import (
     RatingThresholdBreached,
     RolloutPaused,
     RolloutResumed,
+    TrainingApproved,
     TrainingFailed,
+    TrainingHeld,
+    TrainingPending,
+    TrainingProgressed,
     WeightsFound,
     WeightsMissed,
 )
@@ -42,6 +46,9 @@ AFTER_A_CYCLE = (
     AlertKind.TRAINING_FAILED,
 )
 """Alerts that end when the role begins a new cycle, or when another adapter goes live."""
+
+OF_A_TRAINING = (AlertKind.TRAINING_HELD, AlertKind.TRAINING_PENDING)
+"""Alerts of a training that waits; they end with its cycle at the latest."""
 
 OF_A_ROLLOUT = (AlertKind.CANARY_INCONCLUSIVE, AlertKind.APPROVAL_NEEDED, AlertKind.ROLLOUT_PAUSED)
 """Alerts of a rollout that waits for a person."""
@@ -132,7 +139,7 @@ class Alerts:
     HANDLES = (
         AlertRaised, AlertResolved, AlertDelivered, AlertDeliveryFailed, PolicyChanged, RatingThresholdBreached, CycleOpened,
         CycleClosed, RolloutPaused, RolloutResumed, AdapterPromoted, AdapterRejected, AdapterRolledBack, TrainingFailed,
-        WeightsMissed, WeightsFound,
+        TrainingHeld, TrainingApproved, TrainingPending, TrainingProgressed, WeightsMissed, WeightsFound,
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -176,7 +183,11 @@ class Alerts:
             case RatingThresholdBreached() | CycleOpened():
                 self._close(position, event.role, AFTER_A_CYCLE)
             case CycleClosed():
-                self._close(position, event.role, (AlertKind.BREACH,))
+                self._close(position, event.role, (AlertKind.BREACH, *OF_A_TRAINING))
+            case TrainingApproved():
+                self._close(position, event.role, (AlertKind.TRAINING_HELD,))
+            case TrainingProgressed():
+                self._close(position, event.role, (AlertKind.TRAINING_PENDING,))
             case RolloutResumed():
                 self._close(position, event.role, OF_A_ROLLOUT)
             case AdapterPromoted():

@@ -11,14 +11,18 @@ from ...domain.events import (
     AdapterRegistered,
     AdapterRejected,
     AdapterRolledBack,
+    AttemptInterrupted,
     DatasetBuilt,
     Event,
     HeldOutJudged,
     RolloutStarted,
+    TrainingApproved,
     TrainingCompleted,
     TrainingDeclined,
     TrainingEvent,
     TrainingFailed,
+    TrainingHeld,
+    TrainingPending,
     TrainingProgressed,
     TrainingRequested,
     TrainingStarted,
@@ -47,11 +51,15 @@ class Training(StateValue):
     examples: int | None = None
     """In its dataset; None before that is built."""
     attempts: int = 0
+    launcher: str = ""
+    """Where the newest attempt runs, a ``vocabulary.Place``; empty before one, and where an older program began it."""
+    job: str = ""
+    """The name of that attempt there."""
     step: int = 0
     steps: int | None = None
     """Of the whole training; None before the first progress."""
     reason: str = ""
-    """Why it was declined or failed."""
+    """Why it was declined, failed, waits, or was interrupted."""
     duration_s: float | None = None
     peak_memory_bytes: int | None = None
     cost: Cost | None = None
@@ -205,12 +213,15 @@ class Registry:
             case DatasetBuilt():
                 training.examples = event.examples
             case TrainingStarted():
-                training.attempts = event.attempt
+                training.attempts, training.launcher, training.job = event.attempt, event.launcher, event.job
+                training.reason = ""
             case TrainingProgressed():
-                training.step, training.steps = event.step, event.steps
+                training.step, training.steps, training.reason = event.step, event.steps, ""
             case TrainingCompleted():
                 training.step = event.steps
-            case TrainingDeclined() | TrainingFailed():
+            case TrainingApproved():
+                training.reason = ""
+            case TrainingDeclined() | TrainingFailed() | TrainingHeld() | TrainingPending() | AttemptInterrupted():
                 training.reason = event.reason
 
     def charge(self, completed: TrainingCompleted, prices: Prices) -> None:

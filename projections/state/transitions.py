@@ -8,19 +8,22 @@ from ...domain.events import (
     AdapterRegistered,
     AdapterRejected,
     AdapterRolledBack,
+    AttemptInterrupted,
     DatasetBuilt,
     Event,
     HeldOutJudged,
     RolloutPaused,
     RolloutResumed,
     RolloutStarted,
+    TrainingApproved,
     TrainingCompleted,
     TrainingDeclined,
     TrainingFailed,
+    TrainingHeld,
     TrainingRequested,
     TrainingStarted,
 )
-from ...domain.vocabulary import AdapterStatus, RolloutCause, RolloutPhase, TrainingStatus
+from ...domain.vocabulary import AdapterStatus, Place, RolloutCause, RolloutPhase, TrainingStatus
 
 _ADAPTERS: dict[type[Event], AdapterStatus] = {
     AdapterRegistered: AdapterStatus.REGISTERED,
@@ -44,7 +47,10 @@ _ROLLOUTS: dict[type[Event], RolloutPhase] = {
 _TRAININGS: dict[type[Event], TrainingStatus] = {
     TrainingRequested: TrainingStatus.REQUESTED,
     DatasetBuilt: TrainingStatus.DATASET_BUILT,
+    TrainingHeld: TrainingStatus.HELD,
+    TrainingApproved: TrainingStatus.DATASET_BUILT,
     TrainingStarted: TrainingStatus.TRAINING,
+    AttemptInterrupted: TrainingStatus.TRAINING,
     TrainingCompleted: TrainingStatus.COMPLETED,
     TrainingDeclined: TrainingStatus.DECLINED,
     TrainingFailed: TrainingStatus.FAILED,
@@ -78,4 +84,6 @@ def rollout_phase(event: Event) -> RolloutPhase | None:
 
 def training_status(event: Event) -> TrainingStatus | None:
     """The new status of the event's training; None where the event does not change it."""
+    if isinstance(event, TrainingStarted) and event.launcher == Place.CARRY:
+        return TrainingStatus.CARRIED
     return _TRAININGS.get(type(event))

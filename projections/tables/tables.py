@@ -16,6 +16,7 @@ from ...domain.events import (
     AdapterRegistered,
     AdapterRejected,
     AdapterRolledBack,
+    AttemptInterrupted,
     CanaryAssessed,
     CanaryWeightSet,
     ComparisonEvent,
@@ -42,6 +43,8 @@ from ...domain.events import (
     TrainingDeclined,
     TrainingEvent,
     TrainingFailed,
+    TrainingHeld,
+    TrainingPending,
     TrainingProgressed,
     TrainingRequested,
     TrainingStarted,
@@ -237,7 +240,7 @@ def _row_of_comparison(position: int, event: ComparisonEvent, key: str, time: st
 
 
 def _rows_of_training(position: int, event: TrainingEvent, key: str, time: str) -> list[Row]:
-    if isinstance(event, TrainingStarted | TrainingProgressed):
+    if isinstance(event, TrainingStarted | TrainingProgressed | AttemptInterrupted | TrainingPending):
         return []  # the table has no status for a training under way, and no row for its progress
     row: dict[str, Any] = {"id": key, "status": training_status(event)}
     match event:
@@ -256,7 +259,7 @@ def _rows_of_training(position: int, event: TrainingEvent, key: str, time: str) 
             }
         case TrainingDeclined():
             row |= {"reason": event.reason, "examples": event.examples}
-        case TrainingFailed():
+        case TrainingFailed() | TrainingHeld():
             row |= {"reason": event.reason}
     return [("trainings", row)]
 

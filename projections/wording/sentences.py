@@ -19,6 +19,7 @@ from ...domain.events import (
     AlertDeliveryFailed,
     AlertRaised,
     AlertResolved,
+    AttemptInterrupted,
     CanaryAssessed,
     CanaryWeightSet,
     ComparisonConcluded,
@@ -40,9 +41,12 @@ from ...domain.events import (
     TaskCorrected,
     TaskGraded,
     TaskRated,
+    TrainingApproved,
     TrainingCompleted,
     TrainingDeclined,
     TrainingFailed,
+    TrainingHeld,
+    TrainingPending,
     TrainingProgressed,
     TrainingRequested,
     TrainingStarted,
@@ -52,7 +56,7 @@ from ...domain.events import (
 from ...domain.events.base import KEY
 from ...domain.rules.roles import GOOD_STARS
 from ...domain.settings.recipe import current_figures
-from ...domain.vocabulary import RolloutCause, Rule, Unit
+from ...domain.vocabulary import Place, RolloutCause, Rule, Unit
 
 
 def describe(event: Event) -> str:
@@ -149,7 +153,16 @@ def _describe_making(event: Event) -> str:
         case TrainingStarted():
             again = "" if event.attempt == 1 else ", from the last checkpoint"
             chosen = f", for {'; '.join(event.choices)}" if event.choices and event.attempt == 1 else ""
-            return f"training started, attempt {event.attempt}{again}{chosen}"
+            place = "" if event.launcher in ("", Place.PROCESS) else f" by {event.launcher}, as {event.job}"
+            return f"training started{place}, attempt {event.attempt}{again}{chosen}"
+        case AttemptInterrupted():
+            return f"attempt {event.attempt} was interrupted: {event.reason}"
+        case TrainingPending():
+            return f"{event.job} does not begin: {event.reason}"
+        case TrainingHeld():
+            return f"waits for approval: {event.reason}"
+        case TrainingApproved():
+            return f"approved: {event.reason}"
         case TrainingProgressed():
             return f"step {event.step} of {event.steps}, loss {event.loss:.4f}"
         case TrainingCompleted():

@@ -14,6 +14,8 @@ NEXT_STEPS = {
     "'... abort {adapter}'.",
     "adapter rejected": "No run was sent to it. 'grokputer why {adapter}' shows the numbers.",
     "training failed": "'grokputer doctor' checks the machine; then request another with 'grokputer train {role}'.",
+    "training held": "'grokputer train approve' lets it run, 'grokputer train cancel' ends it.",
+    "training pending": "It begins when there is a place for it; 'grokputer train cancel' ends it.",
     "low mean": "'grokputer runs --role {role}' lists the rated runs; correct those that failed, or undo the last promotion "
     "with 'grokputer rollouts rollback'.",
     "rollout paused": f"{DECIDE}'... abort {{adapter}}'.",

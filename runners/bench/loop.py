@@ -194,7 +194,7 @@ class Loop:
                     review(
                         self.ledger,
                         run,
-                        self.services.environment(self.plan.environment),
+                        self.services.environment_of_many(self.plan.environment),
                         corrects=planned[0].label.purpose in self.plan.corrected,
                         reviewer=self.reviewer,
                     )
@@ -224,7 +224,7 @@ class Loop:
             self.actor,
             beside=self.services.beside,
         )
-        place = self.services.environment(self.plan.environment)
+        place = self.services.environment_of_many(self.plan.environment)
         for run in run_batch(runner, list(specs.values()), place, self.services.state):
             if not is_lost(run.ended):
                 yield run

@@ -30,9 +30,8 @@ def try_out(dataset: Dataset, recipe: Recipe, base: Base) -> Estimate:
         return probe(TrainingJobSpec(Path(folder) / "job", file, recipe, base))
 
 
-def estimate_from_history(log: Log, policy: Policy, dataset: Dataset, recipe: Recipe) -> Estimate:
+def estimate_from_history(log: Log, policy: Policy, examples: int, recipe: Recipe) -> Estimate:
     """The estimate from the newest training with this recipe and base in the log; without one, only the steps are known."""
-    examples = len(dataset.examples)
     completed = _newest_like(log, policy, recipe)
     if completed is None:
         steps = optimiser_steps(examples, recipe)

@@ -256,7 +256,7 @@ class _Bench:
         parts = self.services
         runner = TaskRunner(self.ledger, parts.model, parts.prepare, parts.base_label, ACTOR, beside=parts.beside)
         lost = ""
-        playing = run_batch(runner, wanted, self.services.environment(environment), self.state)
+        playing = run_batch(runner, wanted, self.services.environment_of_many(environment), self.state)
         for done, run in enumerate(playing, 1):
             self.on_count(done, len(wanted))
             if isinstance(run.ended, TaskFailed) and is_lost(run.ended):

@@ -1,7 +1,7 @@
 """Running a requested training: retries, dataset, the trainer process, the weights into the registry.
 
-It continues from where an earlier worker was killed, by the log: the dataset is recorded once, the trainer resumes from
-its last checkpoint, and finished weights are stored under their hash.
+It continues from where an earlier worker was killed, by the log: the dataset is recorded once, a job that runs elsewhere
+is found by its name, the trainer resumes from its last checkpoint, and finished weights are stored under their hash.
 """
 
 from __future__ import annotations
@@ -20,11 +20,19 @@ from ...adapters.data.examples import Example, read_examples, write_examples
 from ...adapters.data.media_files import FOLDER, keys_in_examples, write_media
 from ...domain.aggregates.base import ACTOR, Context
 from ...domain.aggregates.training import TrainingJob
-from ...domain.errors import DamagedWeights, InvalidExamples, ModelError, TrainingError, TrainingInterrupted
+from ...domain.errors import (
+    DamagedWeights,
+    InvalidExamples,
+    ModelError,
+    NotPossible,
+    TrainingError,
+    TrainingInterrupted,
+)
 from ...domain.events import TrainingRequested
+from ...domain.ports import Waiting, WeightRegistry
 from ...domain.settings.recipe import Recipe
 from ...domain.settings.sizes import Resolved, resolve_for_base
-from ...domain.vocabulary import Backend
+from ...domain.vocabulary import Backend, Place
 from ..agent.inputs import read_media
 from ..lessons.gather import collect_examples
 from ..store.ledger import Ledger
@@ -32,6 +40,7 @@ from ..store.log import adapters_folder
 from ..store.states import load_state
 from ..wiring.extras import complain_of_reporter, require
 from ..wiring.services import Services, base_of, identify_base, prepare_base
+from .waiting.approvals import hold_if_too_dear
 
 if TYPE_CHECKING:
     from ...adapters.serving.base_model import Base
@@ -46,20 +55,31 @@ ATTEMPTS = 5
 MOST_MEDIA_BYTES = 4_000_000_000
 """Of a dataset's pictures, as texts; chosen: memory that a machine which trains a vision model has."""
 
+JOBS = (Place.COMMAND, Place.RAY)
+"""Where a training goes on without its worker, so that the next worker finds it."""
+
 Report = Callable[["Progress"], None]
 Say = Callable[[str], None]
 
 
-def run_training(ledger: Ledger, services: Services, id: UUID, on_progress: Report, say: Say) -> TrainingJob:
+def run_training(
+    ledger: Ledger,
+    services: Services,
+    id: UUID,
+    on_progress: Report,
+    say: Say,
+    on_wait: Callable[[], None] = lambda: None,
+) -> TrainingJob:
     """Run the training to its end (completed, declined or failed), and return the job. ``say`` gets what cannot be used.
 
-    The job is returned unfinished when its process was killed; call again to continue, at most ``ATTEMPTS`` times.
-    Raises ``OSError`` when finished weights cannot be stored: they are kept, and the next worker stores them.
+    The job is returned unfinished when its process was killed; call again to continue, at most ``ATTEMPTS`` times. So it is
+    where it waits for a person. ``on_wait`` is called about each second while a job elsewhere says nothing. Raises
+    ``OSError`` when finished weights cannot be stored: they are kept, and the next worker stores them.
     """
     job = ledger.get(TrainingJob, id)
     requested = job.requested
     assert requested is not None
-    folder = adapters_folder(ledger.path) / "trainings" / id.hex
+    folder = training_folder(ledger, services.state.policy, job)
     policy = _policy_at_request(ledger, job)
     if (own := policy.role_model(requested.role)) is not None:
         return _fail(ledger, job, own.why_untrained(requested.role))
@@ -78,27 +98,77 @@ def run_training(ledger: Ledger, services: Services, id: UUID, on_progress: Repo
         except InvalidExamples as error:
             return _fail(ledger, job, f"its dataset cannot be built: {error}; delete the words of that run")
     try:
-        file = _dataset_file(ledger, job, folder)
+        file = dataset_file(ledger, job, folder)
         chosen = _choose(ledger, job)
-        job = ledger.write(
-            TrainingJob,
-            id,
-            lambda training: training.start(_context(ledger, training), chosen.adjusted, chosen.reasons),
-        )
-        services.make_room()
-        result = _train(ledger, services, job, folder, file, on_progress, say)
+        base, recipe = base_at_request(ledger, job), chosen.recipe
+        if job.started is None and hold_if_too_dear(ledger, services.state.policy, job, file, recipe, base).is_held:
+            return ledger.get(TrainingJob, id)
+        job = _begin(ledger, services.state.policy.launch(job.role).launcher, job, chosen)
+        assert job.running is not None and job.dataset is not None
+        if job.running.launcher == Place.CARRY:
+            return job
+        if job.running.launcher in ("", Place.PROCESS):
+            services.make_room()
+        result = _train(ledger, services, job, folder, file, on_progress, say, on_wait)
+        check_result(result, base_at_request(ledger, job), job.dataset.dataset)
     except TrainingInterrupted as error:
+        reason = str(error)
+        job = ledger.write(TrainingJob, id, lambda training: training.interrupt(reason, _context(ledger, training)))
         return job if job.attempts < ATTEMPTS else _give_up(ledger, job, folder, error)
+    except NotPossible:
+        if (job := ledger.get(TrainingJob, id)).over is None:
+            raise
+        return _clear(job, folder)  # a person has ended it
     except (TrainingError, DamagedWeights, InvalidExamples, OSError) as error:
         return _give_up(ledger, job, folder, error)
-    return _complete(ledger, services, job, result, folder)
+    return complete_training(ledger, services.store, job, result, folder)
+
+
+def training_folder(log: Log, policy: Policy, job: TrainingJob) -> Path:
+    """The folder of the training's files: beside the log, or in the shared folder for one that runs elsewhere."""
+    launch = policy.launch(job.role)
+    place = launch.launcher if job.running is None else job.running.launcher
+    shared = launch.shared_folder if place in (Place.COMMAND, Place.RAY) else None
+    return (adapters_folder(log.path) if shared is None else Path(shared)) / "trainings" / job.id.hex
+
+
+def _begin(ledger: Ledger, place: str, job: TrainingJob, chosen: Resolved) -> TrainingJob:
+    """The job with an attempt under way: one that runs elsewhere since an earlier worker, or a new one."""
+    running = job.running
+    if running is not None and running.launcher in JOBS:
+        return job
+
+    def decide(training: TrainingJob) -> None:
+        if running is not None and running.launcher == Place.CARRY:
+            if place == Place.CARRY:
+                return
+            training.interrupt(f"training.launcher is {place} now", _context(ledger, training))
+        training.start(_context(ledger, training), chosen.adjusted, chosen.reasons, place)
+
+    return ledger.write(TrainingJob, job.id, decide)
+
+
+def check_result(result: TrainingResult, base: Base, dataset: str) -> None:
+    """Raise ``TrainingError`` where the result is of another base or dataset than the training's."""
+    if result.base_fingerprint != base.fingerprint():
+        raise TrainingError(
+            f"it was trained on the base {result.base_fingerprint[:19]}, and the base here is {base.fingerprint()[:19]}; give "
+            "both sides the same"
+        )
+    if result.dataset_hash != dataset:
+        raise TrainingError(f"it was trained on the dataset {result.dataset_hash[:19]}, not on {dataset[:19]}")
 
 
 def _give_up(ledger: Ledger, job: TrainingJob, folder: Path, error: Exception) -> TrainingJob:
     """Record the failure. The libraries' output is kept, checkpoints and weights are not."""
+    return _fail(ledger, _clear(job, folder), str(error))
+
+
+def _clear(job: TrainingJob, folder: Path) -> TrainingJob:
+    """Remove the job's checkpoints and weights."""
     for leftover in [*(folder / "job").glob("checkpoint-*"), folder / "job" / "adapter"]:
         shutil.rmtree(leftover, ignore_errors=True)
-    return _fail(ledger, job, str(error))
+    return job
 
 
 def _fail(ledger: Ledger, job: TrainingJob, reason: str) -> TrainingJob:
@@ -152,7 +222,7 @@ def _record_dataset(ledger: Ledger, job: TrainingJob, dataset: Dataset, up_to: i
     )
 
 
-def _dataset_file(ledger: Ledger, job: TrainingJob, folder: Path) -> Path:
+def dataset_file(ledger: Ledger, job: TrainingJob, folder: Path) -> Path:
     """The recorded dataset's file, written again from the log where a killed worker left none."""
     assert job.dataset is not None and job.requested is not None
     folder.mkdir(parents=True, exist_ok=True)
@@ -181,22 +251,37 @@ def _write_media(ledger: Ledger, folder: Path, examples: Sequence[Example]) -> N
 
 
 def _train(
-    ledger: Ledger, services: Services, job: TrainingJob, folder: Path, file: Path, on_progress: Report, say: Say
+    ledger: Ledger,
+    services: Services,
+    job: TrainingJob,
+    folder: Path,
+    file: Path,
+    on_progress: Report,
+    say: Say,
+    on_wait: Callable[[], None],
 ) -> TrainingResult:
-    require("train")
+    assert job.requested is not None and job.running is not None
+    is_here = job.running.launcher in ("", Place.PROCESS)
+    if is_here:
+        require("train")
     from ...adapters.training.job import TrainingJobSpec
     from ...adapters.training.process import train
 
-    assert job.requested is not None
     base = base_at_request(ledger, job)
     try:
         prepare_base(base, say)
     except ModelError as error:
         raise TrainingError(str(error)) from error
+    launcher = services.launcher(job.role, job.running.launcher or Place.PROCESS, job.running.job)
     recorded_epochs: set[int] = set()
+
+    def require_wanted() -> None:
+        if ledger.get(TrainingJob, job.id).over is not None:
+            raise NotPossible(f"training {job.id.hex[:8]} is over")
 
     def progressed(progress: Progress) -> None:
         on_progress(progress)
+        require_wanted()
         epoch = int(progress.epoch)
         if progress.step == progress.total_steps or (epoch and epoch not in recorded_epochs):
             recorded_epochs.add(epoch)
@@ -208,23 +293,33 @@ def _train(
                 ),
             )
 
+    def waits(waiting: Waiting) -> None:
+        on_wait()
+        require_wanted()
+        if waiting.is_pending and waiting.for_s >= services.state.policy.launch(job.role).pending_alert_s:
+            ledger.write(
+                TrainingJob, job.id, lambda training: training.wait(waiting.reason, _context(ledger, training))
+            )
+
     recipe = Recipe.from_json(job.figures)
-    parent = _parent_weights(ledger, services, job) if recipe.init_from == "parent" else None
+    parent = parent_weights(ledger, services.store, job) if recipe.init_from == "parent" else None
+    if parent is not None and not is_here:
+        parent = Path(shutil.copytree(parent, folder / "parent", dirs_exist_ok=True))
     report_to = _policy_at_request(ledger, job).training(job.role).report_to
     if problem := complain_of_reporter(report_to):
         say(f"the training is not shown in {report_to}: {problem}")
         report_to = "none"
     spec = TrainingJobSpec(folder / "job", file, recipe, base, parent, report_to)
-    return train(spec, progressed, say=say, launcher=services.launcher)
+    return train(spec, progressed, say=say, on_wait=waits, launcher=launcher)
 
 
-def _parent_weights(ledger: Ledger, services: Services, job: TrainingJob) -> Path | None:
+def parent_weights(ledger: Ledger, store: WeightRegistry, job: TrainingJob) -> Path | None:
     """The weights of the adapter that was live when the training was requested. Raises ``DamagedWeights``."""
     assert job.requested is not None
     if job.requested.parent is None:
         return None
     adapters = _state_at_request(ledger, job).registry.adapters
-    return services.store.path(adapters[job.requested.parent].weights)
+    return store.path(adapters[job.requested.parent].weights)
 
 
 def base_at_request(ledger: Ledger, job: TrainingJob) -> Base:
@@ -250,10 +345,11 @@ def _state_at_request(ledger: Ledger, job: TrainingJob) -> State:
     return load_state(ledger, ledger.position_of(f"{job.id}/1"))
 
 
-def _complete(
-    ledger: Ledger, services: Services, job: TrainingJob, result: TrainingResult, folder: Path
+def complete_training(
+    ledger: Ledger, store: WeightRegistry, job: TrainingJob, result: TrainingResult, folder: Path
 ) -> TrainingJob:
-    weights = services.store.put(result.adapter)
+    """Store the weights under their hash and record the end of the training. Raises ``DamagedWeights``."""
+    weights = store.put(result.adapter)
     assert job.requested is not None and job.dataset is not None
     config = hashlib.sha256(json.dumps(job.figures, sort_keys=True).encode()).hexdigest()
     dataset = job.dataset.dataset

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from ...domain.errors import EnvironmentUnavailable, NotServed, UnknownTask
 from ...domain.events import AlertRaised, AlertResolved, CanaryAssessed, TrainingCompleted
-from ...domain.vocabulary import OPEN_TRAININGS, AdapterStatus
-from ...projections.explain.standing.waits import has_begun, waits_for, worker_task
+from ...domain.vocabulary import AdapterStatus
+from ...projections.explain.standing.waits import has_begun, is_due, waits_for, worker_task
 from ...projections.state.state import State
 from ...projections.wording.sentences import describe_left_out
 from ..agent.abandoned import GONE, end_abandoned
@@ -169,12 +169,20 @@ class Worker:
 
     def _train(self, state: State) -> bool:
         for key, training in state.registry.trainings.items():
-            if training.status in OPEN_TRAININGS:
+            if is_due(training, state.policy):
                 again = " again, from its last checkpoint" if training.attempts else ""
                 self.reporter.say(f"training {key[:8]} for role {training.role}{again}")
-                job = run_training(self.ledger, self.services, training.uuid, self._progress, self.reporter.say)
+                job = run_training(
+                    self.ledger, self.services, training.uuid, self._progress, self.reporter.say, self._look_around
+                )
                 over = job.over
-                if over is None:
+                if over is None and job.held is not None and job.is_held:
+                    self.reporter.say(f"training {key[:8]} waits for approval: {job.held.reason}")
+                elif over is None and job.running is not None:
+                    self.reporter.say(
+                        f"training {key[:8]} waits to be carried: 'grokputer train export' writes its file"
+                    )
+                elif over is None:
                     self.reporter.say(f"training {key[:8]} was interrupted; it continues from its last checkpoint")
                 elif isinstance(over, TrainingCompleted):
                     self.reporter.say(

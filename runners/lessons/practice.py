@@ -38,7 +38,7 @@ def practise(
     A run that exists already, because the worker was killed, is not made again. ``on_fault`` gets the reason where a
     run cannot be tried again. Raises ``EnvironmentUnavailable``, ``UnknownTask``, ``ModelError``.
     """
-    place = services.environment(environment)
+    place = services.environment_of_many(environment)
     runner = TaskRunner(ledger, services.model, services.prepare, services.base_label, ACTOR, beside=services.beside)
     route, training = Route(Arm.PINNED, sampling.adapter, None, requested.role), requested.originator_id.hex
     played, specs = [], []

@@ -81,6 +81,8 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("AdapterRejected", 1): lambda state: {**state, "numbers": {}},
     ("AlertRaised", 1): _alerted_by_a_rollout,
     ("TrainingStarted", 1): lambda state: {**state, "adjusted": {}, "choices": []},
+    # All trainings ran on the worker's machine.
+    ("TrainingStarted", 2): lambda state: {**state, "launcher": "", "job": ""},
     ("TrainingCompleted", 1): lambda state: {**state, "reasons": {}},
     ("TrainingCompleted", 2): lambda state: {**state, "precision": ""},
     ("ExamplesImported", 1): lambda state: {**state, "reasons": {}},

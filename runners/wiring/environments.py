@@ -101,6 +101,9 @@ OWN: dict[str, Callable[[], Environment]] = {
 }
 """The program's own environments. No plug-in and no folder can replace one."""
 
+ELSEWHERE = (MINIWOB, SHELL, WEB, DESKTOP, LONG)
+"""The environments that machines of a cluster can play: they need nothing of the machine that asks."""
+
 PARTS_OF_LONG = (MINIWOB, WEB, DESKTOP)
 """The environments, beside the shell, whose tasks a long task may have as parts."""
 

@@ -6,6 +6,7 @@ Each is created at first use, so a command that only reads the log loads no mode
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -18,10 +19,12 @@ from ...domain.settings.settings import Policy
 from ...projections.state.state import State
 from ...projections.wording.sentences import say_names
 from ..environments.desktop.options import Options, read_size
+from ..environments.elsewhere import Elsewhere
 from ..store.ledger import Ledger
 from .availability import find_key_variable
-from .environments import locate_task, open_environment
+from .environments import ELSEWHERE, locate_task, open_environment
 from .extras import require
+from .launchers import open_launcher
 from .models import Say, label_base, open_model
 from .models import base_of as base_of
 from .models import prepare_base as prepare_base
@@ -69,12 +72,12 @@ class Services:
         """The registry with the weights of this log's adapters."""
         return open_registry(self.state.policy, self.ledger.path)
 
-    @property
-    def launcher(self) -> TrainingLauncher[TrainingJobSpec, TrainingResult]:
-        """The launcher of trainings: in a process of this machine."""
-        from ...adapters.training.process import ProcessLauncher
+    def launcher(self, role: str, place: str, name: str) -> TrainingLauncher[TrainingJobSpec, TrainingResult]:
+        """The launcher of the role's trainings at the place, a ``vocabulary.Place``, for the attempt of this name.
 
-        return ProcessLauncher()
+        Raises ``TrainingError`` for settings that lack something.
+        """
+        return open_launcher(self.state.policy.launch(role), place, name)
 
     @property
     def model(self) -> Model:
@@ -168,6 +171,21 @@ class Services:
             environment = open_environment(name, folders, self._desktop, is_headed=is_headed)
             opened = self._environments[name] = folders.get(name), environment
         return opened[1]
+
+    def environment_of_many(self, name: str) -> Environment:
+        """The named environment for many runs that no person looks at: on the Ray cluster, where a setting names one.
+
+        Raises as ``environment`` does, and ``MissingExtra``.
+        """
+        chosen = self.state.policy.environment
+        if chosen.ray_address is None or name not in ELSEWHERE:
+            return self.environment(name)
+        require("ray")
+        key = f"{name} on {chosen.ray_address}"
+        if key not in self._environments:
+            make = partial(open_environment, name, {}, self._desktop)
+            self._environments[key] = None, Elsewhere(make, chosen.ray_address, chosen.ray_actors)
+        return self._environments[key][1]
 
     @property
     def _desktop(self) -> Options:

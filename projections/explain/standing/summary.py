@@ -233,4 +233,6 @@ def _stage(view: RoleView) -> str:
     training = view.training
     if training.status == TrainingStatus.TRAINING and training.steps:
         return f"training, step {training.step} of {training.steps}"
+    if training.status == TrainingStatus.HELD:
+        return "training held"
     return "training requested" if training.status == TrainingStatus.REQUESTED else training.status

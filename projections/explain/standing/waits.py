@@ -12,7 +12,8 @@ from ....domain.evidence.terms import trigger_terms
 from ....domain.rules.breach import Window
 from ....domain.settings.settings import Policy
 from ....domain.verdict import Verdict
-from ....domain.vocabulary import OPEN_TRAININGS, AdapterStatus, Decision, RolloutPhase, Rule, TrainingStatus
+from ....domain.vocabulary import OPEN_TRAININGS, AdapterStatus, Decision, Place, RolloutPhase, Rule, TrainingStatus
+from ...state.registry import Training as KnownTraining
 from ...state.state import State
 from ...wording.sentences import count
 
@@ -62,6 +63,8 @@ class Training:
     position: int
     step: int = 0
     steps: int | None = None
+    reason: str = ""
+    """Why it waits, or was interrupted."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,14 @@ def _cycle(view: RoleView) -> Wait:
     if training.status == TrainingStatus.REQUESTED:
         message = f"waits for a worker and the training requested at position {training.position}{doing}"
         return Wait(WORKER, message, numbers, hint)
+    if training.status == TrainingStatus.HELD:
+        message = f"waits for a person to approve its training: {training.reason}"
+        return Wait(PERSON, message, numbers, Hint.APPROVE_TRAINING)
+    if training.status == TrainingStatus.CARRIED:
+        message = f"waits for the result of the training requested at position {training.position}, which people carry"
+        return Wait(PERSON, message, numbers, Hint.CARRY_TRAINING)
+    if training.reason and training.status == TrainingStatus.TRAINING:
+        doing = f" ({training.reason}){doing}"
     done = f", step {training.step} of {training.steps}" if training.step and training.steps else ""
     message = f"waits for the end of the training requested at position {training.position}{done}{doing}"
     return Wait(WORKER, message, numbers, hint)
@@ -231,7 +242,7 @@ def _in_flight(state: State, role: str) -> tuple[Training | None, Adapter | None
     known = next((known for known in registry.trainings.values() if known.cycle == cycle.opened_by), None)
     if known is None:
         return None, None
-    training = Training(known.status, known.position, known.step, known.steps)
+    training = Training(known.status, known.position, known.step, known.steps, known.reason)
     made = next((adapter for adapter in registry.adapters.values() if adapter.training == known.id), None)
     return training, Adapter(made.name, made.status) if made is not None else None
 
@@ -246,10 +257,16 @@ def _rollout(state: State, role: str) -> Canary | None:
     return Canary(rollout.adapter, rollout.weight_percent, rollout.phase, state.look(id), asks)
 
 
+def is_due(training: KnownTraining, policy: Policy) -> bool:
+    """Whether a worker must continue the training: one that people carry is theirs while the setting says so."""
+    is_carried = training.status == TrainingStatus.CARRIED
+    return training.status in OPEN_TRAININGS or (is_carried and policy.launch(training.role).launcher != Place.CARRY)
+
+
 def worker_task(state: State) -> str:
     """The work that a worker does now or next: a training, a proof or a gate; empty where there is none."""
     for key, training in state.registry.trainings.items():
-        if training.status in OPEN_TRAININGS:
+        if is_due(training, state.policy):
             done = f", step {training.step} of {training.steps}" if training.steps else ""
             return f"training {key[:8]} for role {training.role}{done}"
     for name, adapter in state.registry.adapters.items():

@@ -48,7 +48,8 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
         if probes:
             prepare_base(base, say)
             say("trying a few steps of it ...")
-        estimate = try_out(dataset, recipe, base) if probes else estimate_from_history(ledger, policy, dataset, recipe)
+        examples = len(dataset.examples)
+        estimate = try_out(dataset, recipe, base) if probes else estimate_from_history(ledger, policy, examples, recipe)
     pages = policy.training(role).practice if retries else 0
     if as_json:
         tried_first = {"runs": again, "times": retries, "practice_pages": pages}

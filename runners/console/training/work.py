@@ -1,4 +1,4 @@
-"""Trainings and the worker: requesting a training, doing what the log asks for, and the demo of it all."""
+"""The log and its worker: making a log, doing what it asks for, and the demo of it all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from ...store.place import read_place
 from ..hints import suggest
-from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, folder_of_log, name_actor, open_ledger, until_command_ends
+from ..options import DEFAULT_DB, Db, folder_of_log, open_ledger, until_command_ends
 from ..rendering import print_line, say
 
 
@@ -30,49 +30,6 @@ def init(db: Db = DEFAULT_DB) -> None:
         position = until_command_ends(Ledger.create(place)).position
     print_line(f"made the log {place}" if is_new else f"the log {place} exists already, with {position} events")
     suggest("status" if position else "run click-button", db)
-
-
-def train(
-    role: Annotated[Role, typer.Argument(help="The role to train an adapter for.")] = "action",
-    reason: Annotated[str, typer.Option(help="Why; it is recorded with the request.")] = "asked for by hand",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show recipe, dataset, time, memory and money; record nothing.")
-    ] = False,
-    probes: Annotated[
-        bool,
-        typer.Option(
-            "--probe/--no-probe", help="With --dry-run: try a few steps, or tell from the last training in the log."
-        ),
-    ] = True,
-    by: Actor = None,
-    db: Db = DEFAULT_DB,
-    as_json: AsJson = False,
-) -> None:
-    """Request a training, or preview its time, memory and money.
-
-    'grokputer work' runs it, without waiting for ratings to fall. Prices are the settings cost.*.
-
-    \b
-    Examples:
-      grokputer train action --dry-run
-      grokputer train action --reason "forty new corrections"
-    """
-    from ...store.states import load_state
-    from ...use_cases.trainings import request_training
-
-    if as_json and not dry_run:
-        raise typer.BadParameter("--json goes with --dry-run")
-    ledger = open_ledger(db)
-    if dry_run:
-        from .cost import preview
-
-        preview(ledger, load_state(ledger), role, probes=probes, as_json=as_json)
-        if not as_json:
-            suggest(f"train {role}", db)
-        return
-    request_training(ledger, role, reason=reason, actor=name_actor(by))
-    print_line(f"a training for role {role} is requested; 'grokputer work' runs it")
-    suggest("work --once", db)
 
 
 def work(

@@ -96,7 +96,7 @@ def list_trainings(visit: Visit) -> View:
     log = visit.ledger
     state = load_state(log)
     made = {adapter.training: name for name, adapter in state.registry.adapters.items()}
-    rows = [_show_training(training, made) for training in state.registry.trainings.values()]
+    rows = [_show_training(log, training, made) for training in state.registry.trainings.values()]
     data = {
         "position": state.position,
         "trainings": rows[::-1],
@@ -130,7 +130,7 @@ def show_training(visit: Visit) -> View:
         loss.append((completed.steps, completed.final_loss))
     data = {
         "position": state.position,
-        "training": _show_training(training, made),
+        "training": _show_training(log, training, made),
         "loss": [{"step": step, "loss": value} for step, value in loss],
         "final_loss": None if completed is None else completed.final_loss,
         "device": None if completed is None else completed.device,
@@ -153,10 +153,11 @@ def _require_training(log: Log, state: State, beginning: str) -> Training:
     return state.registry.trainings[ids[0]]
 
 
-def _show_training(training: Training, made: dict[str, str]) -> dict[str, Any]:
+def _show_training(log: Log, training: Training, made: dict[str, str]) -> dict[str, Any]:
     return {
         **training.to_json(),
         "adapter": made.get(training.id),
+        "reason": log.say(training.reason),
         "is_open": training.status in OPEN_TRAININGS,
         "price": None if training.cost is None else str(training.cost),
     }

@@ -153,7 +153,7 @@ class _Bench:
         self.runner = TaskRunner(
             ledger, services.model, services.prepare, services.base_label, actor, beside=services.beside
         )
-        self.environment = services.environment(design.environment)
+        self.environment = services.environment_of_many(design.environment)
 
     def play(self, place: Place) -> str:
         """Make and rate the page's missing runs; the fault that prevents the pair's comparison, empty without one."""

@@ -175,7 +175,7 @@ def _plan(log: Log, state: State, role: str, events: Sequence[Event]) -> _Plan:
             return replace(plan, obstacle="the model runs on an endpoint and cannot be trained here")
         parameters = base_of(policy, log.get_content).count_parameters()
         estimate = estimate_from_history(
-            log, policy, dataset, resolve_for_base(policy, role, recipe, parameters).recipe
+            log, policy, len(dataset.examples), resolve_for_base(policy, role, recipe, parameters).recipe
         )
     except LogError:
         raise

@@ -166,14 +166,15 @@ def test_topics_are_the_ones_every_log_has() -> None:
     assert sorted(EVENTS) == [
         "AccessKeyIssued", "AccessKeyRevoked",
         "AdapterEvaluated", "AdapterPromoted", "AdapterRegistered", "AdapterRejected", "AdapterRolledBack",
-        "AlertDelivered", "AlertDeliveryFailed", "AlertRaised", "AlertResolved", "CanaryAssessed",
+        "AlertDelivered", "AlertDeliveryFailed", "AlertRaised", "AlertResolved", "AttemptInterrupted", "CanaryAssessed",
         "CanaryWeightSet", "ComparisonConcluded", "ComparisonStarted", "ContentErased", "CorrectionWithdrawn",
         "CycleClosed", "CycleOpened", "DatasetBuilt", "ExamplesImported", "ExamplesSynthesized",
         "FeedbackGiven", "HeldOutJudged", "PicturesKept", "PolicyChanged", "RatingThresholdBreached", "RolloutPaused",
         "RolloutResumed",
         "RolloutStarted", "ScheduleKept", "SessionImported", "StepTaken", "TaskAnswered", "TaskCorrected", "TaskFailed",
-        "TaskGraded", "TaskJudged", "TaskRated", "TaskStarted", "TaskSucceeded", "TrainingCompleted", "TrainingDeclined",
-        "TrainingFailed", "TrainingProgressed", "TrainingRequested", "TrainingStarted", "TriggerSuppressed",
+        "TaskGraded", "TaskJudged", "TaskRated", "TaskStarted", "TaskSucceeded", "TrainingApproved",
+        "TrainingCompleted", "TrainingDeclined", "TrainingFailed", "TrainingHeld", "TrainingPending",
+        "TrainingProgressed", "TrainingRequested", "TrainingStarted", "TriggerSuppressed",
         "WeightsFound", "WeightsMissed",
     ]  # fmt: skip
 

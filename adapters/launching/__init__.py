@@ -1,0 +1,1 @@
+"""Trainings that run elsewhere: on a scheduler's machines, on a cluster, or on a machine without a connection."""
