@@ -301,6 +301,7 @@ class AlertKind(StrEnum):
     ADAPTER_REJECTED = "adapter rejected"
     TRAINING_FAILED = "training failed"
     WEIGHTS_MISSING = "weights missing"
+    PUSH_FAILED = "push failed"
 
 
 class Severity(StrEnum):

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Gets what tests need beside Python: two npm packages for all of them, and with "monitoring" Prometheus and Alertmanager
-# for the slow ones. Debian's packages are unpacked into .venv/monitoring and not installed, so no service starts.
+# Gets what tests need beside Python: two npm packages for all of them, and for the slow ones with "monitoring" Prometheus
+# and Alertmanager, and with "registry" a server of S3's protocol. Debian's packages are unpacked into .venv/monitoring and not installed, so no service starts.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -16,6 +16,14 @@ if [ "${1:-}" = monitoring ]; then
     rm -r "$folder"
     .venv/monitoring/usr/bin/prometheus --version >/dev/null
     touch .venv/monitoring/ready
+    exit
+fi
+
+if [ "${1:-}" = registry ]; then
+    # An environment of its own, because its dependencies and those of the program exclude each other.
+    "${PYTHON:-python3}" -m venv .venv/s3
+    .venv/s3/bin/pip install --quiet --disable-pip-version-check --no-compile "moto[server]==5.2.5"
+    touch .venv/s3/ready
     exit
 fi
 

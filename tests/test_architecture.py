@@ -51,6 +51,7 @@ FLOORS = {
         "vision": (),
         "serving": ("registry", "vision"),
         "training": ("data", "registry", "serving", "vision"),
+        "publishing": ("registry", "serving"),
     },
     "runners": {
         "store": (),

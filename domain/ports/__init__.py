@@ -28,5 +28,7 @@ from .reviewer import Reviewer as Reviewer
 from .training import LaunchedTraining as LaunchedTraining
 from .training import Progress as Progress
 from .training import TrainingLauncher as TrainingLauncher
+from .weights import Publication as Publication
+from .weights import PublishedAdapters as PublishedAdapters
 from .weights import WeightRegistry as WeightRegistry
 from .weights import WeightsRef as WeightsRef

@@ -48,7 +48,9 @@ async def _complete(gateway: Gateway, key: AccessKey, request: web.Request) -> w
         await gateway.require_readable(asked)
     gateway.admission.count_request(key)
     session = read_session(request.headers.get("x-session-id"))
-    begun = await gateway.owner.store(begin(asked, key.holder, session, _run_id(key, request), key.id))
+    begun = await gateway.owner.store(
+        begin(asked, key.holder, session, _run_id(key, request), key.id, gateway.pinned_for(request))
+    )
     if isinstance(begun, Repeated):
         return await _repeat(begun, asked, request)
     timing.exchange = begun

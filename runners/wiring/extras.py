@@ -19,6 +19,7 @@ EXTRAS = {
     "data": ("datasets", "pyarrow", "toon_format"),
     "endpoint": ("openai",),
     "postgres": ("psycopg",),
+    "registry": ("obstore", "huggingface_hub"),
     "serve": ("aiohttp", "jinja2", "prometheus_client"),
     "browser": ("miniwob",),
     "shell": ("sandlock",),

@@ -49,6 +49,8 @@ EXTRAS = {
     "toon-format": ("data", "reads and writes TOON files"),
     "openai": ("endpoint", "asks models behind an endpoint"),
     "psycopg": ("postgres", "stores a log in a database of PostgreSQL"),
+    "obstore": ("registry", "pushes adapters to a bucket"),
+    "huggingface-hub": ("registry", "pushes adapters to the Hugging Face Hub"),
     "aiohttp": ("serve", "serves models to other programs"),
     "jinja2": ("serve", "draws the pages"),
     "prometheus-client": ("serve", "writes the metrics of the gateway"),
