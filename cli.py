@@ -35,7 +35,7 @@ COMMANDS = {
     "status": "history.status",
     "at": "history.status",
     "diff": "history.diff",
-    "adapters": "history.status",
+    "adapters": "rollouts.adapters",
     "rollouts": "rollouts.rollouts",
     "ab": "rollouts.ab",
     "alerts": "rollouts.alerts",

@@ -108,6 +108,14 @@ class DamagedWeights(GrokputerError):
     """Stored weights whose hash differs from the recorded one."""
 
 
+class RegistryError(GrokputerError):
+    """The registry that adapters are published in cannot be reached, or does not allow it; it may later."""
+
+
+class RegistryTaken(RegistryError):
+    """The registry has other content under this name or hash; that is never replaced."""
+
+
 class NotServed(GrokputerError):
     """A model that serves no adapters, or does not show enough to prove one. It says nothing about the adapter."""
 

@@ -317,6 +317,7 @@ class AlertKind(StrEnum):
     TRAINING_HELD = "training held"
     TRAINING_PENDING = "training pending"
     WEIGHTS_MISSING = "weights missing"
+    PUSH_FAILED = "push failed"
 
 
 class Severity(StrEnum):

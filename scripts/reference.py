@@ -30,6 +30,7 @@ GROUPS = {
     "run": "How the agent does a task: see [environments](../environments.md).",
     "environment": "Where the agent works: see [own tasks](../own-tasks.md).",
     "model": "Which model runs, and where: see [models](../models.md).",
+    "registry": "Where adapters are pushed to: see [registry](../registry.md).",
     "teacher": "A better model that helps to make examples: see [datasets](../datasets.md).",
     "judge": "A model that grades answers: see [feedback](../feedback.md#a-judge-model).",
     "read": "Words that are read on pictures: see [senses](../senses.md#read-pictures).",

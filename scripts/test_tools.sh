@@ -1,7 +1,7 @@
 #!/bin/sh
-# Gets what tests need beside Python: two npm packages for all of them; with "monitoring" Prometheus and Alertmanager for the
-# slow ones; with "gym" BrowserGym for the slow ones, in an environment of its own. Debian's packages are unpacked into
-# .venv/monitoring and not installed, so no service starts.
+# Gets what tests need beside Python: two npm packages for all of them, and for the slow ones with "monitoring" Prometheus and
+# Alertmanager, with "gym" BrowserGym and with "registry" a server of S3's protocol, these two in environments of their own.
+# Debian's packages are unpacked into .venv/monitoring and not installed, so no service starts.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -24,6 +24,14 @@ if [ "${1:-}" = gym ]; then
     .venv/bin/python -m venv .venv/gym
     .venv/gym/bin/pip install --quiet --disable-pip-version-check -r scripts/browsergym.txt
     touch .venv/gym/ready
+    exit
+fi
+
+if [ "${1:-}" = registry ]; then
+    # An environment of its own, because its dependencies and those of the program exclude each other.
+    "${PYTHON:-python3}" -m venv .venv/s3
+    .venv/s3/bin/pip install --quiet --disable-pip-version-check --no-compile "moto[server]==5.2.5"
+    touch .venv/s3/ready
     exit
 fi
 

@@ -52,6 +52,7 @@ FLOORS = {
         "serving": ("registry", "vision"),
         "training": ("data", "registry", "serving", "vision"),
         "launching": ("data", "registry", "serving", "training"),
+        "publishing": ("registry", "serving"),
     },
     "runners": {
         "store": (),

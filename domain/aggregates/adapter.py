@@ -9,6 +9,8 @@ from uuid import UUID
 from ..errors import NotPossible
 from ..events import (
     AdapterEvaluated,
+    AdapterPushed,
+    AdapterPushFailed,
     AdapterRegistered,
     AdapterRejected,
     Event,
@@ -42,6 +44,8 @@ class Adapter(Aggregate):
         self.rejected: AdapterRejected | None = None
         self.is_missed = False
         """Whether its weights were missing from their folder at the last check."""
+        self.pushed: AdapterPushed | AdapterPushFailed | None = None
+        """The last push that is recorded, or its failure."""
 
     def register(self, context: Context, **fields: Any) -> None:
         """Give the weights a name. Idempotent."""
@@ -104,6 +108,17 @@ class Adapter(Aggregate):
         if self.is_missed:
             self._record(WeightsFound, context, **self._names, weights=self._weights)
 
+    def push(self, registry: str, context: Context) -> None:
+        """Record that its weights are in the registry. Idempotent for one registry."""
+        if not (isinstance(self.pushed, AdapterPushed) and self.pushed.registry == registry):
+            self._record(AdapterPushed, context, **self._names, weights=self._weights, registry=registry)
+
+    def fail_push(self, registry: str, reason: str, context: Context) -> None:
+        """Record that its weights could not be pushed. Without effect where the last push to the registry is recorded."""
+        if self.pushed is None or self.pushed.registry != registry:
+            fields = {"weights": self._weights, "registry": registry, "reason": reason}
+            self._record(AdapterPushFailed, context, **self._names, **fields)
+
     @property
     def _weights(self) -> str:
         assert self.registered is not None
@@ -127,3 +142,5 @@ class Adapter(Aggregate):
                 self.rejected = event
             case WeightsMissed() | WeightsFound():
                 self.is_missed = isinstance(event, WeightsMissed)
+            case AdapterPushed() | AdapterPushFailed():
+                self.pushed = event

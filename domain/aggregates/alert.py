@@ -13,6 +13,8 @@ from uuid import UUID
 
 from ..events import (
     AdapterPromoted,
+    AdapterPushed,
+    AdapterPushFailed,
     AdapterRejected,
     AdapterRolledBack,
     AlertDelivered,
@@ -22,6 +24,7 @@ from ..events import (
     CycleClosed,
     CycleOpened,
     Event,
+    PolicyChanged,
     RatingThresholdBreached,
     RolloutPaused,
     RolloutResumed,
@@ -136,6 +139,9 @@ def notice_of(event: Event) -> Notice | None:
                 f"the weights of {event.adapter}, which is {event.serves}, are not in their folder: {event.weights}"
             )
             return Notice(AlertKind.WEIGHTS_MISSING, Severity.CRITICAL, event.role, event.adapter, message)
+        case AdapterPushFailed():
+            message = f"{event.adapter} is not in the registry {event.registry} yet: {event.reason}"
+            return Notice(AlertKind.PUSH_FAILED, Severity.WARNING, event.role, event.adapter, message)
         case AdapterRejected():
             message = f"{event.adapter} was rejected before any traffic: {event.reason}"
             return Notice(AlertKind.ADAPTER_REJECTED, Severity.WARNING, event.role, event.adapter, message)
@@ -197,6 +203,10 @@ def say_end(event: Event, mean: float = 0.0) -> str:
             return f"the training has begun, step {event.step} of {event.steps}"
         case WeightsFound():
             return f"the weights of {event.adapter} are in their folder again"
+        case AdapterPushed():
+            return f"{event.adapter} is in the registry {event.registry}"
+        case PolicyChanged():
+            return f"{event.actor} set {event.key} to {event.new or 'none'}"
     return f"the mean of the latest ratings has risen to {mean:.2f}"
 
 

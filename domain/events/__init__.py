@@ -12,6 +12,8 @@ from .access import AccessKeyIssued as AccessKeyIssued
 from .access import AccessKeyRevoked as AccessKeyRevoked
 from .adapters import AdapterEvaluated as AdapterEvaluated
 from .adapters import AdapterEvent as AdapterEvent
+from .adapters import AdapterPushed as AdapterPushed
+from .adapters import AdapterPushFailed as AdapterPushFailed
 from .adapters import AdapterRegistered as AdapterRegistered
 from .adapters import AdapterRejected as AdapterRejected
 from .adapters import HeldOutJudged as HeldOutJudged

@@ -1,4 +1,4 @@
-"""The events of an adapter: registration, proof, gate, rejection, and missing weights."""
+"""The events of an adapter: registration, proof, gate, rejection, missing weights, and its copy in a registry."""
 
 from __future__ import annotations
 
@@ -91,3 +91,22 @@ class WeightsFound(AdapterEvent):
     """Missing weights are in their folder again."""
 
     weights: str
+
+
+@fact("AdapterPushed")
+class AdapterPushed(AdapterEvent):
+    """The weights are whole in the registry of the setting ``registry.url``."""
+
+    weights: str
+    registry: str
+    """Its URL or folder, without a secret."""
+
+
+@fact("AdapterPushFailed")
+class AdapterPushFailed(AdapterEvent):
+    """The weights could not be pushed to the registry several times in a row. They are pushed again until they are there."""
+
+    weights: str
+    registry: str
+    """As in ``AdapterPushed``."""
+    reason: str

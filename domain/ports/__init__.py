@@ -29,5 +29,7 @@ from .training import LaunchedTraining as LaunchedTraining
 from .training import Progress as Progress
 from .training import TrainingLauncher as TrainingLauncher
 from .training import Waiting as Waiting
+from .weights import Publication as Publication
+from .weights import PublishedAdapters as PublishedAdapters
 from .weights import WeightRegistry as WeightRegistry
 from .weights import WeightsRef as WeightsRef

@@ -19,6 +19,12 @@ at once.
 """
 
 
+DRAWN_BY = "drawn_by"
+"""The entry of a run's recorded settings that says who drew its arm; without it this program did, by ``route``."""
+NGINX = "nginx"
+"""A proxy before processes that are each pinned to an adapter, such as nginx: see ``pin``."""
+
+
 @dataclass(frozen=True)
 class Traffic:
     """Where a role's runs go at one moment. ``stable`` None is the bare base; without a rollout all runs go there."""
@@ -55,6 +61,23 @@ def route(traffic: Traffic, run: str, session: str | None = None) -> Route:
     seed = run if session is None or traffic.sessions is None else session
     arm = drawn_before or arm_of(draw(traffic.rollout, seed), traffic.weight_percent)
     return Route(arm, traffic.canary if arm == Arm.CANARY else traffic.stable, traffic.rollout)
+
+
+def pin(traffic: Traffic, adapter: str | None, session: str | None = None, drawn: str | None = None) -> Route:
+    """The route of a role's run in a process that is pinned to the adapter, None for the base: a proxy before it drew.
+
+    The run counts for the arm whose adapter it has. Where the proxy says that it drew another arm (``drawn``), because no
+    process of that arm answered, and where the session has another arm already, the run counts for neither.
+    """
+    arm = Arm.PINNED
+    if traffic.canary is not None and adapter == traffic.canary:
+        arm = Arm.CANARY
+    elif adapter == traffic.stable:
+        arm = Arm.STABLE
+    before = None if session is None or traffic.sessions is None else traffic.sessions.get(session)
+    if arm == Arm.PINNED or any(other not in (None, arm) for other in (drawn, before)):
+        return Route(Arm.PINNED, adapter, None)
+    return Route(arm, adapter, traffic.rollout)
 
 
 def draw(rollout: str, seed: str) -> float:

@@ -140,6 +140,19 @@ BACKEND = Form(re.compile(_NAME, re.ASCII), "local, openai, or the name that a p
 
 REGISTRY = Form(re.compile(_NAME, re.ASCII), "local, or the name that a plug-in has for a registry")
 
+_KEY_PATH = r"(/[A-Za-z0-9._-]{1,128})*/?"
+"""Folders within a bucket, without signs that one of the stores would escape."""
+
+REGISTRY_PLACE = Form(
+    re.compile(
+        rf"/[^\x00-\x1f\x7f?#]*|file:///[^\x00-\x1f\x7f?#]*|(s3|gs|az)://[a-z0-9][a-z0-9._-]{{1,62}}{_KEY_PATH}|"
+        r"hf://[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}/?",
+        re.ASCII,
+    ),
+    "the whole path of a folder, s3://BUCKET/PATH, gs://BUCKET/PATH, az://CONTAINER/PATH or hf://OWNER/NAME; keys come from "
+    "the environment, never from here",
+)
+
 SCREEN_SIZE = Form(
     re.compile(r"[1-9]\d{2,3}x[1-9]\d{2,3}", re.ASCII),
     "width and height in pixels, each of 100 to 9999, as in 1024x768",

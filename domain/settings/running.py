@@ -14,6 +14,7 @@ from .forms import (
     MODEL_ENDPOINT,
     RAY_CLUSTER,
     REGISTRY,
+    REGISTRY_PLACE,
     SCREEN_SIZE,
     TASK_FOLDERS,
     TEACHER_ENDPOINT,
@@ -230,6 +231,25 @@ class WeightsSettings(Group):
     IS_PER_ROLE: ClassVar[bool] = False
 
     registry: str = setting("local", "'local': a folder beside the log. Or a plug-in's name.", form=REGISTRY)
+
+
+REGISTRY_URL = "registry.url"
+
+
+@dataclass(frozen=True)
+class RegistrySettings(Group):
+    """Where adapters are published, beside the weights that runs use."""
+
+    PREFIX: ClassVar[str] = "registry"
+    IS_PER_ROLE: ClassVar[bool] = False
+
+    url: str | None = setting(
+        None,
+        "Where each adapter is pushed once it is registered: a folder by its whole path, s3://BUCKET/PATH, gs://BUCKET/PATH, "
+        "az://CONTAINER/PATH, or hf://OWNER/NAME on the Hugging Face Hub. Keys come from the usual environment variables of "
+        "each. LORA_REGISTRY_URL overrides it in one process.",
+        form=REGISTRY_PLACE,
+    )
 
 
 @dataclass(frozen=True)

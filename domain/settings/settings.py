@@ -31,6 +31,7 @@ from .running import (
     JudgeSettings,
     LogSettings,
     ModelSettings,
+    RegistrySettings,
     RoleEndpoint,
     RunSettings,
     TeacherSettings,
@@ -54,6 +55,7 @@ GROUPS: tuple[type[Group], ...] = (
     EnvironmentSettings,
     ModelSettings,
     WeightsSettings,
+    RegistrySettings,
     TeacherSettings,
     JudgeSettings,
     ReadSettings,
@@ -212,6 +214,11 @@ class Policy:
     def weights(self) -> WeightsSettings:
         """Settings of the weight registry."""
         return self._group(WeightsSettings)
+
+    @property
+    def registry(self) -> RegistrySettings:
+        """Settings of the registry that adapters are pushed to."""
+        return self._group(RegistrySettings)
 
     def teacher(self, role: str | None) -> TeacherSettings:
         """Settings of the role's teacher."""

@@ -19,7 +19,7 @@ from ...domain.events import (
     TaskStarted,
 )
 from ...domain.rules.imported import IMPORTED, RECORDED, is_imported
-from ...domain.rules.routing import arm_of, draw
+from ...domain.rules.routing import DRAWN_BY, arm_of, draw
 from ...domain.vocabulary import Arm, StepKind, Unit
 from ..state.rollouts import Rollouts
 from ..wording.steps import describe_finding, describe_plan, describe_purpose
@@ -121,6 +121,11 @@ def _explain(log: Lookup, started: Placed, assignment: Assignment, before: _Befo
     event = reveal(event, log.get_content)
     data: dict[str, Any] = {**assignment}
     node = Node("Draw", started.position, "", data)
+    if proxy := event.policy.get(DRAWN_BY):
+        node.text = f"{own}: {_say_proxy(proxy, assignment)}"
+        node.data |= {DRAWN_BY: proxy}
+        node.children = _live(log, role, assignment["adapter"], before)
+        return node
     if assignment["arm"] == Arm.PINNED:
         within = f", in session {event.session}" if event.session else ""
         node.text = f"{own}: pinned to {_name(assignment['adapter'])} by {event.actor}{within}; no draw was made"
@@ -210,6 +215,12 @@ def _say(drawn: dict[str, Any]) -> str:
     share = f"the canary's share of {drawn['share_percent'] / 100:.2f}"
     odd = "" if drawn["is_drawn_so"] else "; recorded is another arm, drawn by other rules than today's"
     return f"the hash of {of} in the rollout is {drawn['drawn']:.4f}, {side} {share}{odd}"
+
+
+def _say_proxy(proxy: str, assignment: Assignment) -> str:
+    """Who drew, where a proxy did: its draw is not computed here."""
+    counts = "it counts for neither arm" if assignment["arm"] == Arm.PINNED else _say_assignment(assignment)
+    return f"{proxy} sent it to a process that is pinned to {_name(assignment['adapter'])}: {counts}"
 
 
 def _say_assignment(assignment: Assignment) -> str:

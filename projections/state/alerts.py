@@ -12,6 +12,8 @@ from msgspec import field
 from ...domain.aggregates.alert import CHANNELS, NOTES, alert_id, delivery_id, notice_of
 from ...domain.events import (
     AdapterPromoted,
+    AdapterPushed,
+    AdapterPushFailed,
     AdapterRejected,
     AdapterRolledBack,
     AlertDelivered,
@@ -33,7 +35,8 @@ from ...domain.events import (
     WeightsFound,
     WeightsMissed,
 )
-from ...domain.settings.settings import Policy
+from ...domain.settings.running import REGISTRY_URL
+from ...domain.settings.settings import ROLES, Policy
 from ...domain.vocabulary import AlertKind, DeliveryStatus
 from .ratings import BASE
 from .shards import SavedParts, StateValue, encode
@@ -140,6 +143,7 @@ class Alerts:
         AlertRaised, AlertResolved, AlertDelivered, AlertDeliveryFailed, PolicyChanged, RatingThresholdBreached, CycleOpened,
         CycleClosed, RolloutPaused, RolloutResumed, AdapterPromoted, AdapterRejected, AdapterRolledBack, TrainingFailed,
         TrainingHeld, TrainingApproved, TrainingPending, TrainingProgressed, WeightsMissed, WeightsFound,
+        AdapterPushed, AdapterPushFailed,
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -180,6 +184,8 @@ class Alerts:
                 self._note(event)
             case PolicyChanged():
                 self._turn_off(event)
+                for role in ROLES if event.key == REGISTRY_URL else ():
+                    self._close(position, role, (AlertKind.PUSH_FAILED,))
             case RatingThresholdBreached() | CycleOpened():
                 self._close(position, event.role, AFTER_A_CYCLE)
             case CycleClosed():
@@ -199,6 +205,8 @@ class Alerts:
                 self._close(position, event.role, (AlertKind.LOW_MEAN, AlertKind.WEIGHTS_MISSING), event.adapter)
             case WeightsFound():
                 self._close(position, event.role, (AlertKind.WEIGHTS_MISSING,), event.adapter)
+            case AdapterPushed():
+                self._close(position, event.role, (AlertKind.PUSH_FAILED,), event.adapter)
         if (notice := notice_of(event)) is not None:
             self._expect(event.reference, notice.kind, notice.role, notice.adapter)
 

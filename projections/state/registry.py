@@ -8,6 +8,8 @@ from uuid import UUID
 from ...domain.events import (
     AdapterEvaluated,
     AdapterPromoted,
+    AdapterPushed,
+    AdapterPushFailed,
     AdapterRegistered,
     AdapterRejected,
     AdapterRolledBack,
@@ -107,6 +109,10 @@ class Adapter(StateValue):
     """Why it was rejected."""
     is_missed: bool = False
     """Whether its weights were not in their folder when that was last recorded."""
+    pushed_to: str = ""
+    """The registry that its weights were last pushed to; empty before that."""
+    push_problem: str = ""
+    """Why they could not be pushed, where that is recorded and no push has succeeded since."""
 
     @property
     def uuid(self) -> UUID:
@@ -124,7 +130,7 @@ class Registry:
 
     HANDLES = (
         TrainingEvent, AdapterRegistered, AdapterEvaluated, HeldOutJudged, AdapterRejected, RolloutStarted, AdapterPromoted,
-        AdapterRolledBack, WeightsMissed, WeightsFound,
+        AdapterRolledBack, WeightsMissed, WeightsFound, AdapterPushed, AdapterPushFailed,
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -160,6 +166,10 @@ class Registry:
                 self._train(position, event)
             case WeightsMissed() | WeightsFound():
                 self._adapters[event.adapter].is_missed = isinstance(event, WeightsMissed)
+            case AdapterPushed():
+                self._adapters[event.adapter].pushed_to, self._adapters[event.adapter].push_problem = event.registry, ""
+            case AdapterPushFailed():
+                self._adapters[event.adapter].push_problem = event.reason
             case AdapterRegistered():
                 self._register(position, event)
             case (

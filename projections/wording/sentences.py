@@ -12,6 +12,8 @@ from ...domain.events import (
     AccessKeyRevoked,
     AdapterEvaluated,
     AdapterPromoted,
+    AdapterPushed,
+    AdapterPushFailed,
     AdapterRegistered,
     AdapterRejected,
     AdapterRolledBack,
@@ -189,6 +191,10 @@ def _describe_making(event: Event) -> str:
             return f"weights missing while it is {event.serves}: {event.weights[:19]}"
         case WeightsFound():
             return f"weights found again: {event.weights[:19]}"
+        case AdapterPushed():
+            return f"pushed to {event.registry}: {event.weights[:19]}"
+        case AdapterPushFailed():
+            return f"not pushed to {event.registry} yet: {event.reason}"
         case AdapterRejected():
             return f"rejected: {event.reason}{_proof(event.numbers)}"
         case ComparisonStarted():

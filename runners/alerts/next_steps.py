@@ -25,6 +25,7 @@ NEXT_STEPS = {
     "new one.",
     "weights missing": "Put the folder back, from a backup if there is one; or send the runs elsewhere with "
     "'grokputer rollouts rollback {adapter}'.",
+    "push failed": "The worker tries again. 'grokputer adapters push {adapter}' does so now and says what is wrong.",
     "test": "Nothing has happened; this is a test of the delivery of alerts.",
 }
 """What to do about each kind of alert."""

@@ -159,11 +159,24 @@ class Admission:
         @web.middleware
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
             named = request.headers.get("host")
-            if named is None or not self.is_allowed(named) or not self.is_allowed(request.host):
+            is_allowed = named is not None and (_is_own_address(request, named) or self.is_allowed(named))
+            if not is_allowed or not (_is_own_address(request, request.host) or self.is_allowed(request.host)):
                 return error_reply(403, "this gateway does not answer for that host; allow it with --allow-host")
             return await handler(request)
 
         return check
+
+
+def _is_own_address(request: web.Request, host: str) -> bool:
+    """Whether the host is the address, in figures, at which this request came in.
+
+    Prometheus and the probes of Kubernetes ask so. A page of another name cannot: its requests name that name.
+    """
+    own = request.transport.get_extra_info("sockname") if request.transport is not None else None
+    if not isinstance(own, tuple):
+        return False
+    shown = f"[{own[0]}]" if ":" in own[0] else own[0]
+    return host in (shown, f"{shown}:{own[1]}")
 
 
 def _password(basic: str) -> str:

@@ -49,7 +49,9 @@ async def _complete(gateway: Gateway, key: AccessKey, request: web.Request) -> w
     gateway.admission.count_request(key)
     session = read_session(request.headers.get("x-session-id"))
     gateway.owner.require_going()
-    begun = await gateway.owner.store(begin(asked, key.holder, session, _run_id(key, request), key.id))
+    begun = await gateway.owner.store(
+        begin(asked, key.holder, session, _run_id(key, request), key.id, gateway.pinned_for(request))
+    )
     if isinstance(begun, Repeated):
         return await _repeat(begun, asked, request)
     timing.exchange = begun

@@ -14,7 +14,7 @@ from ...domain.aggregates.run import TaskRun
 from ...domain.errors import Hint, NotFound
 from ...domain.events import Capability
 from ...domain.page.tools import read_stored
-from ...domain.rules.routing import Route, route
+from ...domain.rules.routing import DRAWN_BY, NGINX, Route, pin, route
 from ...domain.settings.settings import ROLES
 from ...domain.text import as_text
 from ...domain.vocabulary import Arm, FailureReason
@@ -106,8 +106,27 @@ def name_headers(run: TaskRun) -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True)
+class ProcessPin:
+    """The adapter that this process is pinned to, because a proxy before several such processes draws the arms."""
+
+    adapter: str
+    """``base`` for the base."""
+    drawn: str | None = None
+    """The arm that the proxy says it drew for a request; None where it says nothing."""
+
+    def applies_to(self, role: str, state: State) -> bool:
+        """Whether it decides about the role: that of the adapter; the base answers for all roles."""
+        return self.adapter == BASE or state.registry.adapters[self.adapter].role == role
+
+
 def begin(
-    asked: ChatRequest, holder: str, session: str | None, repeatable: UUID | None, key: str
+    asked: ChatRequest,
+    holder: str,
+    session: str | None,
+    repeatable: UUID | None,
+    key: str,
+    pinned: ProcessPin | None = None,
 ) -> Change[Exchange | Repeated]:
     """The change that begins the run of the request. It raises ``NotFound`` for an unknown model.
 
@@ -120,7 +139,8 @@ def begin(
         run = TaskRun(id) if repeatable is None else desk.ledger.get(TaskRun, id)
         if run.started is not None:
             return (), _repeated(desk, run, asked)
-        role, chosen = choose(desk.state, asked.model, id, session)
+        role, chosen = choose(desk.state, asked.model, id, session, pinned)
+        drawn = {DRAWN_BY: NGINX} if is_drawn_outside(desk.state, asked.model, role, pinned) else {}
         keeps_texts = is_sampled(id, desk.state.policy.gateway(role).texts_percent)
         run.start(
             desk.ledger.context(holder),
@@ -134,7 +154,7 @@ def begin(
             seed=0,
             base=desk.base_label,
             session=session,
-            policy={**_policy(desk, asked, role), ACCESS_KEY: key},
+            policy={**_policy(desk, asked, role), ACCESS_KEY: key, **drawn},
             inputs=tuple(map(desk.ledger.put_picture, asked.inputs)) if keeps_texts else (),
         )
         model, prices = desk.state.policy.model, _prices(desk, chosen)
@@ -169,14 +189,25 @@ def is_sampled(run: UUID, percent: int) -> bool:
     return derive_id("texts", run).int % 100 < percent
 
 
-def choose(state: State, model: str, id: UUID, session: str | None) -> tuple[str, Route]:
+def is_drawn_outside(state: State, model: str, role: str, pinned: ProcessPin | None) -> bool:
+    """Whether a proxy has drawn the arm of a request to this model: it names a role, which this process is pinned for."""
+    names_role = model in ROLES or model == state.policy.model.base
+    return names_role and pinned is not None and pinned.applies_to(role, state)
+
+
+def choose(
+    state: State, model: str, id: UUID, session: str | None, pinned: ProcessPin | None = None
+) -> tuple[str, Route]:
     """The role and the route of a request to this model. Raises ``NotFound`` for an unknown one.
 
-    A role is routed by its traffic. An adapter, or ``base``, is pinned and counts for no arm. The base's own name, which a
-    program asks for that changed only URL and key, is the role ``action``.
+    A role is routed by its traffic, or to the adapter that the process is pinned to. An adapter, or ``base``, is pinned and
+    counts for no arm. The base's own name, which a program asks for that changed only URL and key, is the role ``action``.
     """
     if model in ROLES or model == state.policy.model.base:
         role = model if model in ROLES else DEFAULT_ROLE
+        if pinned is not None and is_drawn_outside(state, model, role, pinned):
+            own = None if pinned.adapter == BASE else pinned.adapter
+            return role, pin(state.traffic(role), own, session, pinned.drawn)
         return role, route(state.traffic(role), id.hex, session)
     if model == BASE:
         return DEFAULT_ROLE, Route(Arm.PINNED, None, None)

@@ -11,11 +11,14 @@ from aiohttp import web
 from ...domain.errors import GrokputerError
 from ...domain.vocabulary import Backend
 from ..store.place import Place as LogPlace
-from ..wiring.services import Services
+from ..use_cases.runs import BASE
+from ..wiring.services import Services, require_adapter
+from ..wiring.variables import LORA_VERSION, pinned_adapter
 from . import chat
 from .admission import LONGEST_BODY, Admission
 from .chat_request import BadRequest
 from .connections import Connections
+from .exchange import ProcessPin
 from .metrics.exporter import TraceExporter
 from .metrics.page import show_metrics
 from .metrics.process import ProcessMetrics
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
     from .chat_request import ChatRequest
     from .exchange import Exchange
     from .upstreams.upstream import Upstream
+
+DRAWN = "x-grokputer-drawn"
+"""The header in which a proxy before pinned processes says which arm it drew; it is read in such a process alone."""
 
 Endpoint = Callable[["Gateway", web.Request], Awaitable[web.StreamResponse]]
 
@@ -78,6 +84,7 @@ class Gateway:
         self._say = say
         self._with_api = with_api
         self._with_pages = with_pages
+        self._pinned = pinned_adapter()
         self.clock = clock
         self.owner = LogOwner(log, clock)
         self.connections = Connections()
@@ -123,6 +130,10 @@ class Gateway:
         if problem := await self._local.complain_of(asked):
             raise BadRequest(problem, "messages")
 
+    def pinned_for(self, request: web.Request) -> ProcessPin | None:
+        """The adapter that this process is pinned to, and the arm that a proxy drew for the request; None for no pin."""
+        return None if self._pinned is None else ProcessPin(self._pinned, request.headers.get(DRAWN))
+
     def _bind(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
             return await endpoint(self, request)
@@ -132,6 +143,9 @@ class Gateway:
     async def _start(self, app: web.Application) -> None:
         await self.owner.start()
         self._exporter.start()
+        if self._pinned not in (None, BASE):
+            assert self._pinned is not None and self.owner.state is not None
+            require_adapter(self._pinned, self.owner.state.registry.adapters, f"{LORA_VERSION} cannot be followed: ")
         services = await self.owner.act(lambda desk: Services(desk.ledger, desk.state, self._say))
         self._local = LocalUpstream(services, lambda: self.owner.state or services.state)
         model = services.state.policy.model

@@ -42,7 +42,7 @@ from ...domain.events import (
 )
 from ...domain.process.commands import Command, StartRollout
 from ...domain.process.improvement import decide, rollout_unit
-from ...domain.rules.routing import EDITION, route
+from ...domain.rules.routing import DRAWN_BY, EDITION, route
 from ...domain.settings.recipe import current_figures
 from ...domain.settings.settings import Policy
 from ...domain.vocabulary import Arm
@@ -189,8 +189,8 @@ class _Again:
         """The assigned arm of each role, by the share at the run's start."""
         for assignment in event.assignments:
             rollout, role = self.state.undecided.get(assignment["rollout"] or ""), assignment["role"]
-            if assignment["arm"] == Arm.PINNED or rollout is None or not rollout.rule:
-                continue  # not assigned by traffic, or by an older program
+            if assignment["arm"] == Arm.PINNED or rollout is None or not rollout.rule or DRAWN_BY in event.policy:
+                continue  # not assigned by traffic, or by an older program or a proxy
             own = "" if role == event.role else f"{role}."
             weight: int = event.policy.get(f"{own}canary_weight_percent", rollout.weight_percent)
             traffic = replace(self.state.traffic(role), weight_percent=weight)

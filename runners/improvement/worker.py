@@ -28,6 +28,7 @@ from ..wiring.services import Services
 from .gate import judge
 from .grading import GradingQueue
 from .process_manager import process_new_events
+from .publishing import Publisher
 from .role_views import view_roles
 from .rollouts import prove
 from .scheduler import ScheduleKeeper
@@ -144,6 +145,7 @@ class Worker:
         self._schedule = ScheduleKeeper(ledger)
         self._courier = AlertDispatcher(ledger, reporter.say)
         self._grading = GradingQueue(ledger, reporter.say)
+        self._publisher = Publisher(ledger, reporter.say)
 
     def step(self) -> bool:
         """Follow the log, report news, deliver an alert, keep the schedule, and do the next thing. False when there was
@@ -153,9 +155,9 @@ class Worker:
             state = self.services.state = process_new_events(self.ledger, state)
         self._tell(state.position)
         noted = note_missing(self.ledger, state, self.services.store)
-        delivered, kept = self._courier.step(), self._schedule.keep(state)
+        delivered, kept, pushed = self._courier.step(), self._schedule.keep(state), self._publisher.step(state)
         did = self._train(state) or self._prove(state) or self._judge(state) or self._grading.step(self.services)
-        return did or delivered or kept or noted
+        return did or delivered or kept or pushed or noted
 
     def _end_abandoned(self, state: State) -> bool:
         """End runs whose process has ended: at the worker's start, and once a minute."""

@@ -27,6 +27,7 @@ from ..wiring.environments import locate_page, locate_task
 from ..wiring.extras import require
 from ..wiring.services import require_adapter
 from ..wiring.task_folders import task_folders
+from ..wiring.variables import pinned_adapter
 from .lookups import find_position, require_role
 
 if TYPE_CHECKING:
@@ -286,13 +287,14 @@ def _choose_route(ledger: Ledger, state: State, request: TaskRequest, then: int 
     if then is not None:
         earlier = load_state(ledger, then)
         return earlier, Route(Arm.PINNED, earlier.traffic(request.role).stable, None)
-    if request.adapter is None:
+    adapter = request.adapter or pinned_adapter()
+    if adapter is None:
         return state, None
-    if request.adapter == BASE:
+    if adapter == BASE:
         return state, Route(Arm.PINNED, None, None)
-    own_role = require_adapter(request.adapter, state.registry.adapters).role
+    own_role = require_adapter(adapter, state.registry.adapters).role
     role = own_role if own_role in roles_in(request.role, is_planned=True, is_read=True) else request.role
-    return state, Route(Arm.PINNED, request.adapter, None, role)
+    return state, Route(Arm.PINNED, adapter, None, role)
 
 
 def end_lost_runs(ledger: Ledger) -> tuple[State, list[TaskRun]]:

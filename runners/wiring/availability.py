@@ -19,6 +19,7 @@ from ...domain.settings.keys import role_of, without_role
 from .extras import install_command
 from .hub import ask_hub
 from .probe import Availability, Reply, ask
+from .variables import key_variable
 
 SHOWN = 5
 """Names of served models that a message lists."""
@@ -73,12 +74,12 @@ def _check_download(base: Base) -> Availability:
     return Availability("ok", f"{base.name}, downloaded, {commit[:12]}")
 
 
-def find_key_variable(setting: str) -> str:
-    """The environment variable of the key for the endpoint in this setting: its own, or, where that is not set, that of the
-    agent's model."""
+def find_key_variable(setting: str, endpoint: str | None) -> str:
+    """The environment variable of the key for the endpoint in this setting: its own, or, where that is not set, that of xAI
+    at xAI, and of the agent's model elsewhere."""
     role, general = role_of(setting), KEY_VARIABLES["model.endpoint"]
     own = KEY_VARIABLES[setting] if role is None else f"GROKPUTER_{role.upper()}_KEY"
-    return own if os.environ.get(own) else general
+    return key_variable(endpoint, own, general)
 
 
 def check_endpoint(endpoint: str | None, names: list[str], setting: str) -> Availability:
@@ -87,10 +88,10 @@ def check_endpoint(endpoint: str | None, names: list[str], setting: str) -> Avai
         return Availability("fail", f"no endpoint; set {setting}")
     if not endpoint.startswith(("http://", "https://")):
         return Availability("fail", f"{endpoint} is not a URL; set {setting} to one, as in https://api.x.ai/v1")
-    key_variable = find_key_variable(setting)
-    answer = ask(f"{endpoint.rstrip('/')}/models", os.environ.get(key_variable))
+    variable = find_key_variable(setting, endpoint)
+    answer = ask(f"{endpoint.rstrip('/')}/models", os.environ.get(variable))
     if isinstance(answer, Failure) or answer.status >= 300:
-        return _explain(endpoint, answer, key_variable, setting, names[0])
+        return _explain(endpoint, answer, variable, setting, names[0])
     served = _names(answer.body)
     if served is None:
         return Availability(
@@ -111,10 +112,10 @@ def check_endpoint(endpoint: str | None, names: list[str], setting: str) -> Avai
     return Availability("ok", f"{endpoint} answers and serves {', '.join(names)}")
 
 
-def _explain(endpoint: str, answer: Reply | Failure, key_variable: str, setting: str, name: str) -> Availability:
+def _explain(endpoint: str, answer: Reply | Failure, variable: str, setting: str, name: str) -> Availability:
     if isinstance(answer, Reply) and answer.status in (401, 403):
         return Availability(
-            "fail", f"{endpoint} refuses the key; set the environment variable {key_variable}", is_certain=False
+            "fail", f"{endpoint} refuses the key; set the environment variable {variable}", is_certain=False
         )
     if isinstance(answer, Reply) and answer.status in (404, 405, 501):
         return Availability(

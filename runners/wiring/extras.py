@@ -20,6 +20,7 @@ EXTRAS = {
     "endpoint": ("openai",),
     "postgres": ("psycopg",),
     "ray": ("ray",),
+    "registry": ("obstore", "huggingface_hub"),
     "serve": ("aiohttp", "jinja2", "prometheus_client"),
     "browser": ("miniwob",),
     "shell": ("sandlock",),

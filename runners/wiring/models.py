@@ -13,7 +13,7 @@ from ...domain.settings.running import SMALL
 from ...domain.settings.settings import Policy
 from ...domain.settings.sizes import resolve_quantization
 from ...domain.vocabulary import Backend
-from .availability import check_base
+from .availability import check_base, find_key_variable
 from .extras import require
 from .plugins import find_plugin, list_plugins
 
@@ -70,7 +70,7 @@ def _open_endpoint(policy: Policy, content: Content, say: Say) -> Model:
     endpoint = policy.model.endpoint
     if endpoint is None:
         raise ModelError("model.backend is openai but model.endpoint is not set; set it to the base URL")
-    return RemoteModel(endpoint, policy.model.base)
+    return RemoteModel(endpoint, policy.model.base, key_variable=find_key_variable("model.endpoint", endpoint))
 
 
 OWN: dict[str, Callable[[Policy, Content, Say], Model]] = {Backend.LOCAL: _open_local, Backend.ENDPOINT: _open_endpoint}

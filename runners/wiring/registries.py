@@ -1,14 +1,22 @@
-"""The registries of adapter weights for ``weights.registry``: a folder beside the log, and those of plug-ins."""
+"""The registries of adapter weights for ``weights.registry``, a folder beside the log or a plug-in's, and the one that
+adapters are published in, by the URL in ``registry.url``."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...domain.errors import BadPlugin
-from ...domain.ports import WeightRegistry
+from ...domain.ports import PublishedAdapters, WeightRegistry
 from ...domain.settings.settings import Policy
 from ..store.log import adapters_folder
+from .extras import require
 from .plugins import find_plugin, list_plugins
+from .variables import registry_url
+
+if TYPE_CHECKING:
+    from ...projections.state.registry import Adapter
+    from ...projections.state.state import State
 
 LOCAL = "local"
 OWN = (LOCAL,)
@@ -37,3 +45,38 @@ def open_registry(policy: Policy, log: Path) -> WeightRegistry:
         raise BadPlugin(f"weights.registry is {name!r}; there are {names}; set it to one of them")
     registry: WeightRegistry = plugin.make(policy, folder / "fetched")
     return registry
+
+
+def open_published(policy: Policy) -> PublishedAdapters | None:
+    """The registry that adapters are published in; None where none is set.
+
+    Raises ``MissingExtra``, ``RegistryError`` and ``BadArgument``.
+    """
+    url = registry_url(policy).value
+    if url is None:
+        return None
+    scheme, has_scheme, path = url.partition("://")
+    if has_scheme and scheme != "file":
+        require("registry")
+    if scheme == "hf":
+        from ...adapters.publishing.hub import HubRegistry
+
+        return HubRegistry(url)
+    from ...adapters.publishing.objects import Bucket, Folder
+    from ...adapters.publishing.registry import ObjectRegistry
+
+    is_folder = not has_scheme or scheme == "file"
+    return ObjectRegistry(Folder(Path(path if has_scheme else url)) if is_folder else Bucket(url))
+
+
+def obtain_weights(state: State, log: Path, adapter: Adapter) -> Path:
+    """The folder with the adapter's weights, pulled from where they are published if this machine does not have them.
+
+    Raises ``DamagedWeights``, and as ``open_published``.
+    """
+    store = open_registry(state.policy, log)
+    if not store.has(adapter.weights) and (published := open_published(state.policy)) is not None:
+        from ...adapters.publishing.exchange import pull
+
+        return pull(published, store, adapter.name, adapter.weights, adapters_folder(log))
+    return store.path(adapter.weights)

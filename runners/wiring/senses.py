@@ -27,5 +27,5 @@ def open_listener(policy: Policy) -> Listener:
         folder = None if audio.model is None else Path(audio.model).expanduser()
         return LocalListener(folder, max_seconds=audio.max_seconds)
     require("endpoint")
-    key = find_key_variable("audio.endpoint")
+    key = find_key_variable("audio.endpoint", audio.endpoint)
     return RemoteListener(audio.endpoint, audio.model or MODEL, key_variable=key, max_seconds=audio.max_seconds)

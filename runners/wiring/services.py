@@ -28,7 +28,7 @@ from .launchers import open_launcher
 from .models import Say, label_base, open_model
 from .models import base_of as base_of
 from .models import prepare_base as prepare_base
-from .registries import open_registry
+from .registries import obtain_weights, open_registry
 from .senses import open_listener
 from .task_folders import task_folders
 
@@ -142,7 +142,9 @@ class Services:
             require("endpoint")
             from ...adapters.serving.remote import RemoteModel
 
-            model = RemoteModel(own.endpoint, own.name, key_variable=find_key_variable(f"{role}.model.endpoint"))
+            model = RemoteModel(
+                own.endpoint, own.name, key_variable=find_key_variable(f"{role}.model.endpoint", own.endpoint)
+            )
             self._of_roles[key] = RoleModel(model, f"{own.name}@{own.endpoint}")
         return self._of_roles[key]
 
@@ -155,7 +157,7 @@ class Services:
             require("endpoint")
             from ...adapters.serving.remote import RemoteModel
 
-            self._beside[key] = RemoteModel(endpoint, name, key_variable=find_key_variable(setting), **limits)
+            self._beside[key] = RemoteModel(endpoint, name, key_variable=find_key_variable(setting, endpoint), **limits)
         return self._beside[key]
 
     def environment(self, name: str, *, is_headed: bool = False) -> Environment:
@@ -238,7 +240,7 @@ class Services:
                 f"{adapter} was trained on {trained_on}, and {self.state.policy.model.endpoint} does not serve it; set "
                 "model.backend to local, or load the adapter there under its name"
             )
-        server.load(adapter, self.store.path(known.weights))
+        server.load(adapter, obtain_weights(self.state, self.ledger.path, known))
 
     def make_room(self) -> None:
         """Give up memory that a training needs: close a model on the GPU, which is loaded again at the next use, and return

@@ -215,24 +215,6 @@ def _print_metrics(metrics: Sequence[dict[str, Any]]) -> None:
     print_table(columns, rows, "no runs")
 
 
-def adapters(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
-    """List the adapters and the status of each.
-
-    \b
-    Examples:
-      grokputer adapters
-      grokputer adapters --json
-    """
-    from ...use_cases.overview import view_status
-
-    known = view_status(open_log(db)).adapters
-    if as_json:
-        print_json([{**adapter.details, "weights_missing": adapter.is_missing} for adapter in known])
-        return
-    print_adapters(known)
-    suggest(f"why {known[-1].name}" if known else "status", db)
-
-
 def print_adapters(adapters: Sequence[AdapterSummary]) -> None:
     """Print the table of adapters."""
 

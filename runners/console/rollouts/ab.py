@@ -119,7 +119,7 @@ def _compare(
     from ...feedback.reviewer import load_reviewer
     from ...improvement.ab.comparison import plan
     from ...store.states import load_state
-    from ...use_cases.comparisons import play_comparison
+    from ...use_cases.adapters.comparisons import play_comparison
     from ...wiring.services import Services
     from ..progress import CountProgress
 

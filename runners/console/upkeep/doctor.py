@@ -50,6 +50,8 @@ EXTRAS = {
     "openai": ("endpoint", "asks models behind an endpoint"),
     "psycopg": ("postgres", "stores a log in a database of PostgreSQL"),
     "ray": ("ray", "plays environments on a cluster"),
+    "obstore": ("registry", "pushes adapters to a bucket"),
+    "huggingface-hub": ("registry", "pushes adapters to the Hugging Face Hub"),
     "aiohttp": ("serve", "serves models to other programs"),
     "jinja2": ("serve", "draws the pages"),
     "prometheus-client": ("serve", "writes the metrics of the gateway"),

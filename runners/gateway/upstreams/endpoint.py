@@ -21,8 +21,8 @@ from yarl import URL
 
 from ....adapters.serving.reply import BadReply, Reply, read_models, read_reply
 from ....adapters.serving.streamed_reply import StreamedReply
-from ....domain.settings.forms import KEY_VARIABLES
 from ....domain.vocabulary import FailureReason
+from ...wiring.availability import find_key_variable
 from .upstream import NoAnswer, Stream, Whole
 
 if TYPE_CHECKING:
@@ -78,7 +78,10 @@ class EndpointUpstream:
             body["stream_options"] = {**(given if isinstance(given, dict) else {}), "include_usage": True}
         url = _url(exchange.model.endpoint or "", "chat/completions")
         return self._open().post(
-            url, data=_write_json(body), headers={**headers, **_own_headers()}, allow_redirects=False
+            url,
+            data=_write_json(body),
+            headers={**headers, **_own_headers(exchange.model.endpoint)},
+            allow_redirects=False,
         )
 
     def _open(self) -> aiohttp.ClientSession:
@@ -99,7 +102,9 @@ class EndpointUpstream:
         asked, names = self._listed.get(endpoint, (0.0, set[str]()))
         if name not in names or time.monotonic() - asked > LISTED_S:
             with _explaining(exchange):
-                asking = self._open().get(_url(endpoint, "models"), headers=_own_headers(), allow_redirects=False)
+                asking = self._open().get(
+                    _url(endpoint, "models"), headers=_own_headers(endpoint), allow_redirects=False
+                )
                 async with asking as response:
                     if 300 <= response.status < 400:
                         raise _redirected(response, exchange)
@@ -250,7 +255,7 @@ def _require_answered(response: aiohttp.ClientResponse, body: bytes, exchange: E
         raise _redirected(response, exchange)
     said = f"answered with HTTP {status}"
     if status in (401, 403):
-        raise _no_answer(exchange, said, details=f": it refuses the key in {KEY_VARIABLES['model.endpoint']}")
+        raise _no_answer(exchange, said, details=f": it refuses the key in {_key_variable(exchange.model.endpoint)}")
     if status == 404 and exchange.adapter is not None:
         raise _no_answer(exchange, f"{said} for the adapter {exchange.adapter}", reason=FailureReason.ERROR)
     if status == 429:
@@ -290,6 +295,10 @@ def _write_json(body: Mapping[str, Any]) -> bytes:
         return json.dumps(body).encode()
 
 
-def _own_headers() -> dict[str, str]:
-    key = os.environ.get(KEY_VARIABLES["model.endpoint"])
+def _key_variable(endpoint: str | None) -> str:
+    return find_key_variable("model.endpoint", endpoint)
+
+
+def _own_headers(endpoint: str | None) -> dict[str, str]:
+    key = os.environ.get(_key_variable(endpoint))
     return {"content-type": "application/json", **({"authorization": f"Bearer {key}"} if key else {})}

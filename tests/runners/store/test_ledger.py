@@ -165,7 +165,8 @@ def test_topics_are_the_ones_every_log_has() -> None:
     """A topic is never renamed; this list only ever grows."""
     assert sorted(EVENTS) == [
         "AccessKeyIssued", "AccessKeyRevoked",
-        "AdapterEvaluated", "AdapterPromoted", "AdapterRegistered", "AdapterRejected", "AdapterRolledBack",
+        "AdapterEvaluated", "AdapterPromoted", "AdapterPushFailed", "AdapterPushed", "AdapterRegistered", "AdapterRejected",
+        "AdapterRolledBack",
         "AlertDelivered", "AlertDeliveryFailed", "AlertRaised", "AlertResolved", "AttemptInterrupted", "CanaryAssessed",
         "CanaryWeightSet", "ComparisonConcluded", "ComparisonStarted", "ContentErased", "CorrectionWithdrawn",
         "CycleClosed", "CycleOpened", "DatasetBuilt", "ExamplesImported", "ExamplesSynthesized",

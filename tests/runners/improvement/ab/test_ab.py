@@ -28,7 +28,7 @@ from grokputer.runners.improvement.ab.results import load_result
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import adapters_folder
-from grokputer.runners.use_cases.comparisons import play_comparison
+from grokputer.runners.use_cases.adapters.comparisons import play_comparison
 from grokputer.runners.wiring.services import Services
 from story import Story
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..improvement.ab.comparison import Count, compare
-from ..improvement.process_manager import process_new_events
+from ...improvement.ab.comparison import Count, compare
+from ...improvement.process_manager import process_new_events
 
 if TYPE_CHECKING:
-    from ...domain.aggregates.comparison import Design
-    from ...domain.ports import Reviewer
-    from ..store.ledger import Ledger
-    from ..wiring.services import Services
+    from ....domain.aggregates.comparison import Design
+    from ....domain.ports import Reviewer
+    from ...store.ledger import Ledger
+    from ...wiring.services import Services
 
 
 def play_comparison(
