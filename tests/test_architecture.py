@@ -50,6 +50,7 @@ FLOORS = {
         "registry": (),
         "vision": (),
         "serving": ("registry", "vision"),
+        "fleet": ("registry", "serving"),
         "training": ("data", "registry", "serving", "vision"),
     },
     "runners": {
@@ -98,6 +99,7 @@ PARTS = {
     "Browse",
     "LocalModel",
     "RemoteModel",
+    "VllmModel",
     "WeightStore",
     "ProcessLauncher",
     "MiniWob",

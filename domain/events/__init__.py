@@ -14,6 +14,8 @@ from .adapters import AdapterEvaluated as AdapterEvaluated
 from .adapters import AdapterEvent as AdapterEvent
 from .adapters import AdapterRegistered as AdapterRegistered
 from .adapters import AdapterRejected as AdapterRejected
+from .adapters import AdapterServed as AdapterServed
+from .adapters import AdapterUnserved as AdapterUnserved
 from .adapters import HeldOutJudged as HeldOutJudged
 from .adapters import WeightsFound as WeightsFound
 from .adapters import WeightsMissed as WeightsMissed

@@ -25,6 +25,9 @@ from .model import require_taken as require_taken
 from .model import takes_of as takes_of
 from .reviewer import Attempt as Attempt
 from .reviewer import Reviewer as Reviewer
+from .served import NotRecorded as NotRecorded
+from .served import Served as Served
+from .served import ServedRecord as ServedRecord
 from .training import LaunchedTraining as LaunchedTraining
 from .training import Progress as Progress
 from .training import TrainingLauncher as TrainingLauncher

@@ -187,6 +187,17 @@ class Proof:
         """Whether traffic may be routed to the adapter."""
         return self.differs and self.matches
 
+    @property
+    def numbers(self) -> dict[str, float | int]:
+        """Its figures, as ``AdapterEvaluated`` and ``AdapterServed`` name them."""
+        return {
+            "prompts": self.prompts,
+            "effect": self.effect,
+            "error": self.error,
+            "rounding": self.base_error,
+            "max_difference": self.max_abs_difference,
+        }
+
 
 class AdapterServer(Protocol):
     """A model that applies adapters by name."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
+from msgspec import field
+
 from ...domain.events import (
     AdapterEvaluated,
     AdapterPromoted,
     AdapterRegistered,
     AdapterRejected,
     AdapterRolledBack,
+    AdapterServed,
+    AdapterUnserved,
     DatasetBuilt,
     Event,
     HeldOutJudged,
@@ -73,6 +77,18 @@ class Judgement(StateValue):
     position: int
 
 
+class Service(StateValue):
+    """What an endpoint was last found to do with an adapter."""
+
+    boot: str
+    """When its process began, as it told it; empty where it did not."""
+    position: int
+    numbers: dict[str, float]
+    """The figures of the proof there; none where the adapter was not loaded."""
+    problem: str
+    """Why it gets no traffic of the adapter; empty where it was proven to apply it."""
+
+
 class Adapter(StateValue):
     """One adapter."""
 
@@ -99,6 +115,8 @@ class Adapter(StateValue):
     """Why it was rejected."""
     is_missed: bool = False
     """Whether its weights were not in their folder when that was last recorded."""
+    served: dict[str, Service] = field(default_factory=dict)
+    """By the base URL of the endpoint."""
 
     @property
     def uuid(self) -> UUID:
@@ -116,7 +134,7 @@ class Registry:
 
     HANDLES = (
         TrainingEvent, AdapterRegistered, AdapterEvaluated, HeldOutJudged, AdapterRejected, RolloutStarted, AdapterPromoted,
-        AdapterRolledBack, WeightsMissed, WeightsFound,
+        AdapterRolledBack, AdapterServed, AdapterUnserved, WeightsMissed, WeightsFound,
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -152,6 +170,8 @@ class Registry:
                 self._train(position, event)
             case WeightsMissed() | WeightsFound():
                 self._adapters[event.adapter].is_missed = isinstance(event, WeightsMissed)
+            case AdapterServed() | AdapterUnserved():
+                self._adapters[event.adapter].served[event.endpoint] = _service(position, event)
             case AdapterRegistered():
                 self._register(position, event)
             case (
@@ -218,3 +238,18 @@ class Registry:
         training = self._trainings[completed.originator_id.hex]
         training.duration_s, training.peak_memory_bytes = completed.duration_s, completed.peak_memory_bytes
         training.cost = Cost(**prices.cost(completed.duration_s).to_json())
+
+
+def _service(position: int, event: AdapterServed | AdapterUnserved) -> Service:
+    if isinstance(event, AdapterUnserved):
+        return Service(
+            event.boot, position, {name: float(value) for name, value in event.numbers.items()}, event.reason
+        )
+    numbers = {
+        "prompts": float(event.prompts),
+        "effect": event.effect,
+        "error": event.error,
+        "rounding": event.rounding,
+        "max_difference": event.max_difference,
+    }
+    return Service(event.boot, position, numbers, "")

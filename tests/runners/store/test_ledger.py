@@ -166,6 +166,7 @@ def test_topics_are_the_ones_every_log_has() -> None:
     assert sorted(EVENTS) == [
         "AccessKeyIssued", "AccessKeyRevoked",
         "AdapterEvaluated", "AdapterPromoted", "AdapterRegistered", "AdapterRejected", "AdapterRolledBack",
+        "AdapterServed", "AdapterUnserved",
         "AlertDelivered", "AlertDeliveryFailed", "AlertRaised", "AlertResolved", "CanaryAssessed",
         "CanaryWeightSet", "ComparisonConcluded", "ComparisonStarted", "ContentErased", "CorrectionWithdrawn",
         "CycleClosed", "CycleOpened", "DatasetBuilt", "ExamplesImported", "ExamplesSynthesized",
