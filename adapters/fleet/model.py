@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
@@ -26,7 +27,7 @@ from ...domain.errors import (
 from ...domain.page.media import KINDS
 from ...domain.page.messages import Completion, Message, Request
 from ...domain.page.tools import Tool
-from ...domain.ports import NO_MEDIA, Answer, Model, Proof, Served, complete
+from ...domain.ports import NO_MEDIA, Answer, ChosenEndpoint, Model, Proof, Served, complete
 from ..registry.local import hash_directory
 from .endpoint import Down, VllmEndpoint, is_busy, is_lost, is_of_server
 from .member import Member, Weights
@@ -168,6 +169,27 @@ class VllmModel(Model):
             raise NotServed(found[0].problem)
         return max(proofs, key=lambda proof: (proof.is_applied, proof.error))
 
+    @property
+    def endpoints(self) -> VllmModel:
+        """This model: a gateway may ask its endpoints itself."""
+        return self
+
+    def choose(self, adapter: str | None) -> AbstractContextManager[ChosenEndpoint]:
+        """A healthy endpoint that applies the adapter; see ``EndpointChooser.choose``."""
+
+        @contextmanager
+        def ask(member: Member, name: str | None) -> Iterator[ChosenEndpoint]:
+            with member.asked() as endpoint:
+                yield ChosenEndpoint(endpoint.base_url, name)
+
+        return self._with_ready(adapter, ask)
+
+    def doubt(self, url: str) -> None:
+        """Let the endpoint be looked at before it is chosen again."""
+        for member in self._members:
+            if member.endpoint.base_url == url:
+                member.look_again()
+
     def close(self) -> None:
         """Wait for the answers in progress, and close the connections."""
         self._closing.set()
@@ -180,6 +202,20 @@ class VllmModel(Model):
 
     def _ask(self, adapter: str | None, ask: Ask[T], may_repeat: Callable[[], bool] = lambda: True) -> T:
         """The answer of the first endpoint that has one."""
+
+        def ask_one(member: Member, name: str | None) -> T:
+            weights = None if adapter is None else self._weights.get(adapter)
+            try:
+                return self._ask_one(member, weights, ask, may_repeat)
+            except ModelError as error:
+                if may_repeat() and (is_lost(error) or is_busy(error)):
+                    raise Down(str(error)) from error
+                raise
+
+        return self._with_ready(adapter, ask_one)
+
+    def _with_ready(self, adapter: str | None, use: Callable[[Member, str | None], T]) -> T:
+        """What ``use`` returns for the first endpoint that is ready and not down; it gets the adapter's name there."""
         if self._closing.is_set():
             raise ModelError("the model is closed")
         weights = None if adapter is None else self._require_unchanged(adapter)
@@ -188,14 +224,10 @@ class VllmModel(Model):
             url = member.endpoint.base_url
             try:
                 self._require_ready(member, weights, is_last=is_last)
-                return self._ask_one(member, weights, ask, may_repeat)
+                return use(member, None if weights is None else weights.name)
             except NotServed as error:
                 refused[url] = str(error)
             except (Down, UnknownAdapter) as error:
-                down[url] = str(error)
-            except ModelError as error:
-                if not may_repeat() or not (is_lost(error) or is_busy(error)):
-                    raise
                 down[url] = str(error)
         if adapter is not None and refused and not down.keys() - refused.keys():
             raise NotServed(f"{adapter} is not available: {'; '.join(refused.values())}")

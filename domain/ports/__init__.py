@@ -15,6 +15,8 @@ from .environment import Script as Script
 from .model import NO_MEDIA as NO_MEDIA
 from .model import AdapterServer as AdapterServer
 from .model import Answer as Answer
+from .model import ChosenEndpoint as ChosenEndpoint
+from .model import EndpointChooser as EndpointChooser
 from .model import Model as Model
 from .model import Proof as Proof
 from .model import RoleModel as RoleModel
