@@ -18,6 +18,7 @@ from typing import Any
 
 from ...domain.errors import ModelError, NotServed
 from ...domain.page.messages import Message
+from ...domain.page.tools import Tool
 from ..serving.remote import RemoteModel
 from ..serving.reply import BadReply, read_json
 
@@ -120,6 +121,50 @@ class VllmEndpoint(RemoteModel):
                 f"{self.base_url} does not tell the log-probabilities of chosen tokens (HTTP {status}), so no adapter can be "
                 "proven there; it needs vLLM 0.32 and --max-logprobs of at least 200"
             ) from None
+
+    def score_tokens(
+        self,
+        messages: Sequence[Message],
+        answer: Message,
+        name: str | None,
+        tools: Sequence[Tool] = (),
+    ) -> tuple[float, int]:
+        """The log-probability of the answer's tokens after the messages, in nats, and their number.
+
+        The tokens are those that the server's template writes, up to the end of the turn and what follows it. Raises
+        ``ModelError`` where it does not score them, ``NotServed``, ``Down``.
+        """
+        prompt = self._tokenize(messages, tools, add_generation_prompt=True)
+        whole = self._tokenize([*messages, answer], tools, add_generation_prompt=False)
+        if whole[: len(prompt)] != prompt or len(whole) == len(prompt):
+            raise ModelError(f"{self.base_url} cannot score answers: its template writes them otherwise than a prompt")
+        body = {"model": name or self.model, "prompt": whole, "max_tokens": 1, "temperature": 0, "prompt_logprobs": 0}
+        status, said = self._post("/completions", body, self.timeout_s)
+        if status == 404:
+            raise NotServed(f"{self.base_url} does not know {body['model']}")
+        try:
+            rows = json.loads(said)["choices"][0]["prompt_logprobs"]
+            scores = [float(rows[place][str(whole[place])]["logprob"]) for place in range(len(prompt), len(whole))]
+        except (ValueError, KeyError, TypeError, IndexError):
+            raise ModelError(
+                f"{self.base_url} did not score an answer (HTTP {status}); it may not fit the model"
+            ) from None
+        return sum(scores), len(scores)
+
+    def _tokenize(
+        self, messages: Sequence[Message], tools: Sequence[Tool], *, add_generation_prompt: bool
+    ) -> list[int]:
+        body = {
+            "model": self.model,
+            "messages": list(messages),
+            "add_generation_prompt": add_generation_prompt,
+            **({"tools": list(tools)} if tools else {}),
+        }
+        status, said = self._post(f"{self._root}/tokenize", body, self.timeout_s)
+        try:
+            return [int(token) for token in json.loads(said)["tokens"]]
+        except (ValueError, KeyError, TypeError):
+            raise ModelError(f"{self.base_url} does not tell the tokens of a conversation (HTTP {status})") from None
 
     def _get(self, url: str) -> str:
         import openai

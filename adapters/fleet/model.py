@@ -26,7 +26,7 @@ from ...domain.errors import (
 )
 from ...domain.page.media import KINDS
 from ...domain.page.messages import Completion, Message, Request
-from ...domain.page.tools import Tool
+from ...domain.page.tools import Tool, ToolCall
 from ...domain.ports import NO_MEDIA, Answer, ChosenEndpoint, Model, Proof, Served, complete
 from ..registry.local import hash_directory
 from .endpoint import Down, VllmEndpoint, is_busy, is_lost, is_of_server
@@ -44,7 +44,7 @@ CLOSE_S = 30.0
 
 
 class VllmModel(Model):
-    """The fleet as one model. Thread-safe. It serves adapters, and scores nothing.
+    """The fleet as one model. Thread-safe. It scores answers and serves adapters.
 
     ``base_hash`` is the base that adapters must be trained on. ``folder`` is where the endpoints see the folder of the weights;
     None where they see it as this program does.
@@ -107,6 +107,33 @@ class VllmModel(Model):
             lambda endpoint, name: endpoint.stream(replace(request, adapter=name), tell),
             may_repeat=lambda: not has_begun,
         )
+
+    @property
+    def scoring(self) -> VllmModel:
+        """This model: its endpoints tell the probabilities of answers."""
+        return self
+
+    def score(
+        self,
+        messages: Sequence[Message],
+        answer: str,
+        *,
+        adapter: str | None = None,
+        tools: Sequence[Tool] = (),
+        tool_calls: Sequence[ToolCall] = (),
+        media: Mapping[str, str] = NO_MEDIA,
+    ) -> tuple[float, int]:
+        """The log-probability of the answer; see ``ScoringModel.score``. None scores pictures or sounds."""
+        if media:
+            raise ModelError("vLLM scores no answers about pictures or sounds; set model.backend to local")
+        turn: Message = {"role": "assistant", "content": answer}
+        if tool_calls:
+            turn["tool_calls"] = list(tool_calls)
+        return self._ask(adapter, lambda endpoint, name: endpoint.score_tokens(messages, turn, name, tools))
+
+    def next_logits(self, messages: Sequence[Message], *, adapter: str | None = None) -> list[float]:
+        """Raises ``NotServed``: endpoints tell the probabilities of chosen tokens alone."""
+        raise NotServed("vLLM does not expose its logits; adapters are proven there by log-probabilities")
 
     @property
     def adapters(self) -> VllmModel:

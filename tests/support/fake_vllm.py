@@ -123,9 +123,11 @@ class FakeVllm:
             if path == "/v1/unload_lora_adapter" and "deaf" not in self.lies:
                 known = self.paths.pop(body["lora_name"], None)
                 return (404, _error("NotFoundError", "no such adapter")) if known is None else (200, "Success")
-            if path != "/v1/chat/completions":
-                return 404, '{"detail":"Not Found"}'
-            return self._answer(body)
+            if path == "/tokenize":
+                return 200, json.dumps({"tokens": self._tokens(body)})
+            if path in ("/v1/chat/completions", "/v1/completions"):
+                return self._answer(body)
+            return 404, '{"detail":"Not Found"}'
 
     def _load(self, name: str, path: str) -> Answer:
         if name in self.paths:
@@ -172,6 +174,8 @@ class FakeVllm:
             return 404, _error("NotFoundError", f"The model `{name}` does not exist.")
         own = self._bring(name) if name != self.base else None
         adapter = None if "base" in self.lies else own
+        if "prompt_logprobs" in body:
+            return 200, self._prompt_logprobs(body["prompt"], adapter)
         if "logprob_token_ids" in body:
             return 200, self._logprobs(body, adapter)
         try:
@@ -185,6 +189,27 @@ class FakeVllm:
         except ModelError as error:
             return 400, _error("BadRequestError", str(error))
         return (200, events(done.text), "text/event-stream") if body.get("stream") else (200, completion(done.text))
+
+    def _tokens(self, body: dict[str, Any]) -> list[int]:
+        """The tokens that the template writes."""
+        tokenizer = self.model._model.tokenizer
+        begun = {"add_generation_prompt": body["add_generation_prompt"]}
+        text = tokenizer.apply_chat_template(body["messages"], tokenize=False, **begun)
+        ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def _prompt_logprobs(self, ids: list[int], adapter: str | None) -> str:
+        """Of each token but the first."""
+        import torch
+
+        def score() -> list[Any]:
+            with torch.inference_mode():
+                logits = self.model._model.model(input_ids=torch.tensor([ids]), use_cache=False).logits[0].float()
+            chosen = logits.log_softmax(-1)[:-1].gather(-1, torch.tensor(ids)[1:, None])[:, 0].tolist()
+            return [None, *({str(it): {"logprob": log}} for it, log in zip(ids[1:], chosen, strict=True))]
+
+        rows = self.model._do(lambda: self.model._with_adapter(adapter, score))
+        return json.dumps({"choices": [{"text": "", "prompt_logprobs": rows}]})
 
     def _logprobs(self, body: dict[str, Any], adapter: str | None) -> bytes:
         import torch

@@ -48,6 +48,22 @@ def test_answers_with_and_without_the_adapter_are_those_of_a_local_model(
     fleet.close()
 
 
+def test_an_answer_is_scored_as_a_local_model_scores_it(
+    servers: Servers, store: WeightStore, trained: Trained, tiny_model: LocalModel
+) -> None:
+    fleet = fleet_of(servers[0])
+    fleet.load("lora-v1", stored(store, trained.done.adapter))
+    tiny_model.load("done", trained.done.adapter)
+    for adapter, own in ((None, None), ("lora-v1", "done")):
+        score, tokens = fleet.score(PAGES[0], "DONE", adapter=adapter)
+        expected, count = tiny_model.score(PAGES[0], "DONE", adapter=own)
+        assert tokens == count
+        assert score == pytest.approx(expected, abs=0.05)
+    with pytest.raises(ModelError, match="scores no answers about pictures"):
+        fleet.score(PAGES[0], "DONE", media={"sha256:aa": "data:image/png;base64,"})
+    fleet.close()
+
+
 def test_many_requests_are_shared_among_the_servers_and_answered_in_order(
     servers: Servers, store: WeightStore, trained: Trained, tiny_model: LocalModel
 ) -> None:
