@@ -22,10 +22,11 @@ from ...domain.page.tools import Tool
 from ..serving.remote import RemoteModel
 from ..serving.reply import BadReply, read_json
 
-LOOK_TIMEOUT_S = 5.0
+LOOK_TIMEOUT_S = 10.0
 """Time limit of a look at an endpoint; chosen: a healthy one needs a hundredth of that."""
-LOAD_TIMEOUT_S = 120.0
-"""Time limit of loading an adapter; chosen: a large one from a slow disk takes seconds."""
+LOAD_TIMEOUT_S = 300.0
+"""Time limit of loading an adapter, and of a request of its proof; measured: the first request after a start compiles, which
+took more than a minute on two busy cores."""
 BUSY = (429, 502, 503)
 """Status codes of a server that takes no requests now."""
 START = re.compile(r"^process_start_time_seconds ([0-9.eE+]+)$", re.MULTILINE)
@@ -109,7 +110,7 @@ class VllmEndpoint(RemoteModel):
             "logprob_token_ids": list(tokens),
             "return_tokens_as_token_ids": True,
         }
-        status, said = self._post("/chat/completions", body, self.timeout_s)
+        status, said = self._post("/chat/completions", body, LOAD_TIMEOUT_S)
         if status == 404:
             raise NotServed(f"{self.base_url} does not know {body['model']}")
         try:
@@ -173,7 +174,7 @@ class VllmEndpoint(RemoteModel):
             client = self._client.with_options(max_retries=0, timeout=LOOK_TIMEOUT_S)
             return client.get(url, cast_to=str)
         except openai.APIError as error:
-            raise Down(f"{self.base_url} does not answer: {self._reason(error)}") from error
+            raise self._down(error, LOOK_TIMEOUT_S) from error
 
     def _post(self, address: str, body: dict[str, Any], timeout_s: float) -> tuple[int, str]:
         """The status and the body of its answer. Raises ``Down`` where there is none."""
@@ -184,7 +185,15 @@ class VllmEndpoint(RemoteModel):
         except openai.APIStatusError as error:
             return error.status_code, error.response.text[:10_000]
         except openai.APIError as error:
-            raise Down(f"{self.base_url} does not answer: {self._reason(error)}") from error
+            raise self._down(error, timeout_s) from error
+
+    def _down(self, error: Exception, limit_s: float) -> Down:
+        import openai
+
+        is_silent = isinstance(error, openai.APITimeoutError)
+        return Down(
+            f"{self.base_url} does not answer: {f'silent for {limit_s:g} s' if is_silent else self._reason(error)}"
+        )
 
 
 def _explain(status: int, said: str, directory: Path) -> str:

@@ -53,6 +53,8 @@ class Member:
         """Requests in progress there."""
         self.problem = ""
         """Why it gets no requests; empty while it is healthy."""
+        self.is_settling = False
+        """Whether an adapter is being loaded and proven there."""
         self._record = record
         self._look_s = look_s
         self._lock = threading.RLock()
@@ -138,10 +140,18 @@ class Member:
             return known
         if known is not None and known.proof is not None and is_listed:
             return known
-        refused = "" if is_listed else self._load(weights)
-        found = self._find(weights, refused)
+        with self._settling():
+            found = self._find(weights, "" if is_listed else self._load(weights))
         self._known[weights.name] = found, time.monotonic()
         return found
+
+    @contextmanager
+    def _settling(self) -> Iterator[None]:
+        self.is_settling = True
+        try:
+            yield
+        finally:
+            self.is_settling = False
 
     def _load(self, weights: Weights) -> str:
         """Load the adapter; why that was refused, empty where it was not. Raises ``Down``."""

@@ -264,7 +264,9 @@ class VllmModel(Model):
         """The endpoints, healthy ones and those with fewer requests first; else each in its turn."""
         first, size = next(self._turn), len(self._members)
         rotated = [self._members[(first + offset) % size] for offset in range(size)]
-        return ((member, False) for member in sorted(rotated, key=lambda each: (each.is_out, each.open)))
+        return (
+            (member, False) for member in sorted(rotated, key=lambda each: (each.is_out, each.is_settling, each.open))
+        )
 
     def _ask_one(self, member: Member, weights: Weights | None, ask: Ask[T], may_repeat: Callable[[], bool]) -> T:
         """The endpoint's answer. Where the fault may be that it has started again, it is looked at, has what it lost loaded and
