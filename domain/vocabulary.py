@@ -277,6 +277,8 @@ class Backend(StrEnum):
 
     LOCAL = "local"
     ENDPOINT = "openai"
+    VLLM = "vllm"
+    """At vLLM servers, which load this log's adapters."""
 
 
 class Approval(StrEnum):

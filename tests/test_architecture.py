@@ -50,6 +50,7 @@ FLOORS = {
         "registry": (),
         "vision": (),
         "serving": ("registry", "vision"),
+        "fleet": ("registry", "serving"),
         "training": ("data", "registry", "serving", "vision"),
         "launching": ("data", "registry", "serving", "training"),
         "publishing": ("registry", "serving"),
@@ -100,6 +101,7 @@ PARTS = {
     "Browse",
     "LocalModel",
     "RemoteModel",
+    "VllmModel",
     "WeightStore",
     "ProcessLauncher",
     "JobLauncher",
@@ -346,7 +348,7 @@ def test_parts_are_chosen_in_wiring_alone(top: str) -> None:
         place = path.relative_to(ROOT).as_posix()
         text = path.read_text(encoding="utf-8")
         for model in ("LocalModel", "RemoteModel"):
-            is_own = place.startswith(("adapters/serving/", "runners/wiring/"))
+            is_own = place.startswith(("adapters/serving/", "adapters/fleet/", "runners/wiring/"))
             assert is_own or model not in text, f"{place} names {model}; ask for a port"
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,6 +31,10 @@ SLACK = 3.0
 NEARER = 0.5
 """Served and trained adapter may differ by this share of the difference between served adapter and base; chosen: a
 wrong adapter is farther off."""
+
+
+Ask = Callable[[Sequence[Message], Sequence[int], str | None], Sequence[float]]
+"""The log-probabilities or logits of these tokens as the first of the answer, with the adapter or, for None, the base."""
 
 
 class Inspectable(Protocol):
@@ -81,16 +85,34 @@ def record(base: Sequence[Sequence[float]], trained: Sequence[Sequence[float]], 
 
 def prove_applied(model: Inspectable, adapter: str, reference: Reference) -> Proof:
     """The comparison of the served adapter with the served base and with its trainer's record."""
+
+    def ask(messages: Sequence[Message], tokens: Sequence[int], adapter: str | None) -> Sequence[float]:
+        logits = model.next_logits(messages, adapter=adapter)
+        return [logits[token] for token in tokens]
+
+    return _compare(ask, adapter, reference, lambda values: values)
+
+
+def prove_by_logprobs(ask: Ask, adapter: str, reference: Reference) -> Proof:
+    """As ``prove_applied``, of a server that tells log-probabilities alone.
+
+    These are logits less a number that is the same for all tokens of an answer. So the means of both are left out.
+    """
+    return _compare(ask, adapter, reference, _center)
+
+
+def _compare(
+    ask: Ask, adapter: str, reference: Reference, level: Callable[[Sequence[float]], Sequence[float]]
+) -> Proof:
     base: list[float] = []
     served: list[float] = []
     of_base: list[float] = []
     of_trained: list[float] = []
     for messages, answer in zip(PROMPTS, reference.answers, strict=True):
-        now_base, now_served = model.next_logits(messages), model.next_logits(messages, adapter=adapter)
-        base += [now_base[token] for token in answer.tokens]
-        served += [now_served[token] for token in answer.tokens]
-        of_base += answer.base
-        of_trained += answer.trained
+        base += level(ask(messages, answer.tokens, None))
+        served += level(ask(messages, answer.tokens, adapter))
+        of_base += level(answer.base)
+        of_trained += level(answer.trained)
     effect, error, base_error = _rms(served, base), _rms(served, of_trained), _rms(base, of_base)
     rounding = max(SLACK * base_error, ROUNDING * _spread(of_base))
     return Proof(
@@ -122,6 +144,11 @@ def _top(logits: Sequence[float]) -> list[int]:
 
 def _rms(a: Sequence[float], b: Sequence[float]) -> float:
     return math.sqrt(sum((x - y) ** 2 for x, y in zip(a, b, strict=True)) / len(a))
+
+
+def _center(values: Sequence[float]) -> Sequence[float]:
+    mean = sum(values) / len(values)
+    return [value - mean for value in values]
 
 
 def _spread(values: Sequence[float]) -> float:

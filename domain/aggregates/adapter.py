@@ -13,6 +13,8 @@ from ..events import (
     AdapterPushFailed,
     AdapterRegistered,
     AdapterRejected,
+    AdapterServed,
+    AdapterUnserved,
     Event,
     HeldOutJudged,
     WeightsFound,
@@ -42,6 +44,8 @@ class Adapter(Aggregate):
         self.proof: AdapterEvaluated | None = None
         self.judged: HeldOutJudged | None = None
         self.rejected: AdapterRejected | None = None
+        self.served: dict[str, AdapterServed | AdapterUnserved] = {}
+        """What each endpoint was last found to do with it, by its base URL."""
         self.is_missed = False
         """Whether its weights were missing from their folder at the last check."""
         self.pushed: AdapterPushed | AdapterPushFailed | None = None
@@ -119,6 +123,23 @@ class Adapter(Aggregate):
             fields = {"weights": self._weights, "registry": registry, "reason": reason}
             self._record(AdapterPushFailed, context, **self._names, **fields)
 
+    def serve(
+        self, endpoint: str, boot: str, numbers: Mapping[str, Any], context: Context, *, problem: str = ""
+    ) -> None:
+        """Record what the endpoint does with it since its start: it was proven to apply it, or there is a ``problem``.
+
+        ``numbers`` are the fields of a proof, as in ``evaluate``; none where it was not loaded. Idempotent.
+        """
+        last = self.served.get(endpoint)
+        was = last.reason if isinstance(last, AdapterUnserved) else ""
+        if last is not None and (last.boot, was) == (boot, problem):
+            return
+        what = {**self._names, "weights": self._weights, "endpoint": endpoint, "boot": boot}
+        if problem:
+            self._record(AdapterUnserved, context, **what, reason=problem, numbers=dict(numbers))
+        else:
+            self._record(AdapterServed, context, **what, **numbers)
+
     @property
     def _weights(self) -> str:
         assert self.registered is not None
@@ -140,6 +161,8 @@ class Adapter(Aggregate):
                 self.judged = event
             case AdapterRejected():
                 self.rejected = event
+            case AdapterServed() | AdapterUnserved():
+                self.served[event.endpoint] = event
             case WeightsMissed() | WeightsFound():
                 self.is_missed = isinstance(event, WeightsMissed)
             case AdapterPushed() | AdapterPushFailed():

@@ -16,6 +16,8 @@ from .adapters import AdapterPushed as AdapterPushed
 from .adapters import AdapterPushFailed as AdapterPushFailed
 from .adapters import AdapterRegistered as AdapterRegistered
 from .adapters import AdapterRejected as AdapterRejected
+from .adapters import AdapterServed as AdapterServed
+from .adapters import AdapterUnserved as AdapterUnserved
 from .adapters import HeldOutJudged as HeldOutJudged
 from .adapters import WeightsFound as WeightsFound
 from .adapters import WeightsMissed as WeightsMissed

@@ -110,3 +110,34 @@ class AdapterPushFailed(AdapterEvent):
     registry: str
     """As in ``AdapterPushed``."""
     reason: str
+
+
+@fact("AdapterServed")
+class AdapterServed(AdapterEvent):
+    """An endpoint was proven to apply the adapter, since its last start. It may get traffic of the adapter."""
+
+    weights: str
+    """The hash of the weights, whose digits are the adapter's name there."""
+    endpoint: str
+    """The endpoint's base URL."""
+    boot: str
+    """When the endpoint's process began, as it tells it; empty where it does not."""
+    prompts: int
+    effect: float
+    """As in ``AdapterEvaluated``, like the figures after it, from log-probabilities less their mean."""
+    error: float
+    rounding: float
+    max_difference: float
+
+
+@fact("AdapterUnserved")
+class AdapterUnserved(AdapterEvent):
+    """An endpoint does not load the adapter, or does not apply it as it was trained. It gets no traffic of the adapter until
+    its next start."""
+
+    weights: str
+    endpoint: str
+    boot: str
+    reason: str
+    numbers: dict[str, Any]
+    """The numbers of the proof; empty where the adapter was not loaded."""

@@ -15,6 +15,8 @@ from .environment import Script as Script
 from .model import NO_MEDIA as NO_MEDIA
 from .model import AdapterServer as AdapterServer
 from .model import Answer as Answer
+from .model import ChosenEndpoint as ChosenEndpoint
+from .model import EndpointChooser as EndpointChooser
 from .model import Model as Model
 from .model import Proof as Proof
 from .model import RoleModel as RoleModel
@@ -25,6 +27,9 @@ from .model import require_taken as require_taken
 from .model import takes_of as takes_of
 from .reviewer import Attempt as Attempt
 from .reviewer import Reviewer as Reviewer
+from .served import NotRecorded as NotRecorded
+from .served import Served as Served
+from .served import ServedRecord as ServedRecord
 from .training import LaunchedTraining as LaunchedTraining
 from .training import Progress as Progress
 from .training import TrainingLauncher as TrainingLauncher

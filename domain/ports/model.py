@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -76,6 +77,11 @@ class Model(Protocol):
     @property
     def adapters(self) -> AdapterServer | None:
         """This model as an ``AdapterServer``; None where it serves the base alone."""
+        return None
+
+    @property
+    def endpoints(self) -> EndpointChooser | None:
+        """This model as an ``EndpointChooser``; None where it has no endpoints that a gateway may ask itself."""
         return None
 
     @property
@@ -187,6 +193,17 @@ class Proof:
         """Whether traffic may be routed to the adapter."""
         return self.differs and self.matches
 
+    @property
+    def numbers(self) -> dict[str, float | int]:
+        """Its figures, as ``AdapterEvaluated`` and ``AdapterServed`` name them."""
+        return {
+            "prompts": self.prompts,
+            "effect": self.effect,
+            "error": self.error,
+            "rounding": self.base_error,
+            "max_difference": self.max_abs_difference,
+        }
+
 
 class AdapterServer(Protocol):
     """A model that applies adapters by name."""
@@ -226,6 +243,31 @@ class AdapterServer(Protocol):
         Raises ``DamagedWeights`` where the folder has no reference to compare with, ``NotServed`` where the server does
         not expose enough for a proof.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class ChosenEndpoint:
+    """An endpoint that is ready for a request."""
+
+    url: str
+    """Its base URL."""
+    adapter: str | None
+    """The adapter's name there; None for the base."""
+
+
+class EndpointChooser(Protocol):
+    """A model at several endpoints, of which a gateway asks one itself, so that bytes pass unchanged."""
+
+    def choose(self, adapter: str | None) -> AbstractContextManager[ChosenEndpoint]:
+        """A healthy endpoint that applies the adapter; while the context is open, a request is in progress there.
+
+        Raises ``EnvironmentUnavailable``, ``NotServed``, ``UnknownAdapter``, ``DamagedWeights``.
+        """
+        ...
+
+    def doubt(self, url: str) -> None:
+        """Let the endpoint of this URL be looked at before it is chosen again: it was lost, or has forgotten an adapter."""
         ...
 
 

@@ -48,13 +48,28 @@ def complain_of_folders(value: str) -> str:
     return f"two folders are called {twice}; rename one of them" if twice else ""
 
 
-MODEL_ENDPOINT, TEACHER_ENDPOINT, JUDGE_ENDPOINT, AUDIO_ENDPOINT = (
+_LISTED_URL = r"https?://[^\s/@?#,]+(/[^\s@?#,]*)?"
+"""A URL in a list with commas."""
+
+MODEL_ENDPOINT = Form(
+    re.compile(rf"{_URL}|{_LISTED_URL}( *, *{_LISTED_URL})+"),
+    "http:// or https:// with a host and a path alone; a key comes from OPENAI_API_KEY, never from here; "
+    "several with commas between them where model.backend is vllm",
+)
+
+TEACHER_ENDPOINT, JUDGE_ENDPOINT, AUDIO_ENDPOINT = (
     Form(
         re.compile(_URL),
-        f"http:// or https:// with a host and a path alone; a key comes from {variable}, never from here",
+        f"http:// or https:// with a host and a path alone; a key comes from {KEY_VARIABLES[key]}, never from here",
     )
-    for variable in KEY_VARIABLES.values()
+    for key in ("teacher.endpoint", "judge.endpoint", "audio.endpoint")
 )
+
+
+def split_endpoints(value: str | None) -> list[str]:
+    """The base URLs of the setting, each once."""
+    return list(dict.fromkeys(filter(None, (part.strip() for part in (value or "").split(",")))))
+
 
 OTLP_ENDPOINT = Form(
     re.compile(_URL),
@@ -136,7 +151,7 @@ CHAT_TEMPLATE = Form(
 )
 """In the log, the text of a file is under its content key."""
 
-BACKEND = Form(re.compile(_NAME, re.ASCII), "local, openai, or the name that a plug-in has for a backend")
+BACKEND = Form(re.compile(_NAME, re.ASCII), "local, openai, vllm, or the name that a plug-in has for a backend")
 
 REGISTRY = Form(re.compile(_NAME, re.ASCII), "local, or the name that a plug-in has for a registry")
 

@@ -130,7 +130,8 @@ class ModelSettings(Group):
 
     backend: str = setting(
         Backend.LOCAL.value,
-        "Where the model runs. 'local': in this process. 'openai': at an OpenAI-compatible endpoint. Or a plug-in's name.",
+        "Where the model runs. 'local': in this process. 'openai': at an OpenAI-compatible endpoint. 'vllm': at one or several "
+        "vLLM servers, which load the adapters of this log. Or a plug-in's name.",
         form=BACKEND,
     )
     base: str = setting(
@@ -154,10 +155,16 @@ class ModelSettings(Group):
     )
     endpoint: str | None = setting(
         None,
-        "Base URL of an OpenAI-compatible endpoint. Its key comes from OPENAI_API_KEY. With a role before it: the endpoint of "
+        "Base URL of an OpenAI-compatible endpoint; of 'vllm' also several, with commas between them. The key comes from "
+        "OPENAI_API_KEY. With a role before it: the endpoint of "
         "the model that makes that role's steps in runs; its key may come from a variable of the role's own, such as "
         "GROKPUTER_DECOMPOSITION_KEY.",
         form=MODEL_ENDPOINT,
+    )
+    weights_folder: str | None = setting(
+        None,
+        "Where the vLLM servers see the folder of the weights, which is events.adapters/weights beside the log events.db. "
+        "Without a value they see it at the same path.",
     )
     trust_remote_code: bool = setting(False, "Run code that comes with a model of Hugging Face.")
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from ..errors import Hint, InvalidRecipe
 from ..vocabulary import Backend
 from .alert import AlertSettings, ChannelSettings
+from .forms import split_endpoints
 from .keys import RETIRED
 from .keys import ROLES as ROLES
 from .keys import current_key as current_key
@@ -128,12 +129,24 @@ def check_together(policy: Policy, bare: str) -> None:
         is_default = canary.ramp == SETTINGS["canary.ramp"].default
         if not is_default and (wrong := complain_of_first_step(canary.ramp, canary.weight_percent)):
             raise BadSetting(f"canary.ramp {canary.ramp}{f' of role {role}' if role else ''} {wrong}")
+    if bare in ("model.endpoint", "model.backend"):
+        _check_endpoints(policy)
     for role in ROLES if bare in ("model.base", "model.endpoint", "model.backend") else ():
         if f"{role}.model.base" in policy.changed and policy.role_model(role) is None:
             raise BadSetting(
                 f"{role}.model.base names a model at an endpoint, and there is none; set {role}.model.endpoint first, or set "
                 "model.base, which is for all roles"
             )
+
+
+def _check_endpoints(policy: Policy) -> None:
+    """Raise ``BadSetting`` for several endpoints where one is asked."""
+    for role in (None, *ROLES):
+        key, value = policy.find("model.endpoint", role)
+        is_one = role is not None and key != "model.endpoint"
+        if len(split_endpoints(value)) > 1 and (is_one or policy.model.backend == Backend.ENDPOINT):
+            why = "the model of one role is at one endpoint" if is_one else "model.backend openai asks one endpoint"
+            raise BadSetting(f"{key} cannot be {value!r}: {why}; set it to one URL")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
+from msgspec import field
+
 from ...domain.events import (
     AdapterEvaluated,
     AdapterPromoted,
@@ -13,6 +15,8 @@ from ...domain.events import (
     AdapterRegistered,
     AdapterRejected,
     AdapterRolledBack,
+    AdapterServed,
+    AdapterUnserved,
     AttemptInterrupted,
     DatasetBuilt,
     Event,
@@ -83,6 +87,18 @@ class Judgement(StateValue):
     position: int
 
 
+class Service(StateValue):
+    """What an endpoint was last found to do with an adapter."""
+
+    boot: str
+    """When its process began, as it told it; empty where it did not."""
+    position: int
+    numbers: dict[str, float]
+    """The figures of the proof there; none where the adapter was not loaded."""
+    problem: str
+    """Why it gets no traffic of the adapter; empty where it was proven to apply it."""
+
+
 class Adapter(StateValue):
     """One adapter."""
 
@@ -113,6 +129,8 @@ class Adapter(StateValue):
     """The registry that its weights were last pushed to; empty before that."""
     push_problem: str = ""
     """Why they could not be pushed, where that is recorded and no push has succeeded since."""
+    served: dict[str, Service] = field(default_factory=dict)
+    """By the base URL of the endpoint."""
 
     @property
     def uuid(self) -> UUID:
@@ -130,7 +148,8 @@ class Registry:
 
     HANDLES = (
         TrainingEvent, AdapterRegistered, AdapterEvaluated, HeldOutJudged, AdapterRejected, RolloutStarted, AdapterPromoted,
-        AdapterRolledBack, WeightsMissed, WeightsFound, AdapterPushed, AdapterPushFailed,
+        AdapterRolledBack, AdapterServed, AdapterUnserved, WeightsMissed, WeightsFound,
+        AdapterPushed, AdapterPushFailed,
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -170,6 +189,8 @@ class Registry:
                 self._adapters[event.adapter].pushed_to, self._adapters[event.adapter].push_problem = event.registry, ""
             case AdapterPushFailed():
                 self._adapters[event.adapter].push_problem = event.reason
+            case AdapterServed() | AdapterUnserved():
+                self._adapters[event.adapter].served[event.endpoint] = _service(position, event)
             case AdapterRegistered():
                 self._register(position, event)
             case (
@@ -239,3 +260,18 @@ class Registry:
         training = self._trainings[completed.originator_id.hex]
         training.duration_s, training.peak_memory_bytes = completed.duration_s, completed.peak_memory_bytes
         training.cost = Cost(**prices.cost(completed.duration_s).to_json())
+
+
+def _service(position: int, event: AdapterServed | AdapterUnserved) -> Service:
+    if isinstance(event, AdapterUnserved):
+        return Service(
+            event.boot, position, {name: float(value) for name, value in event.numbers.items()}, event.reason
+        )
+    numbers = {
+        "prompts": float(event.prompts),
+        "effect": event.effect,
+        "error": event.error,
+        "rounding": event.rounding,
+        "max_difference": event.max_difference,
+    }
+    return Service(event.boot, position, numbers, "")

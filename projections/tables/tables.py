@@ -1,4 +1,4 @@
-"""Tables for SQL users: one row per run, rating, grade, correction, training, adapter, rollout, look and comparison.
+"""Tables for SQL users: one row per run, rating, grade, correction, training, adapter, service, rollout, look and comparison.
 
 The tables are in the log's file, and everything in them follows from the log: dropped tables are built again. Each event
 becomes a partial row. Rows with one key are merged in the order of the log.
@@ -16,6 +16,8 @@ from ...domain.events import (
     AdapterRegistered,
     AdapterRejected,
     AdapterRolledBack,
+    AdapterServed,
+    AdapterUnserved,
     AttemptInterrupted,
     CanaryAssessed,
     CanaryWeightSet,
@@ -54,6 +56,7 @@ from ..state.transitions import adapter_status, rollout_phase, status_of_another
 from .comparisons import COMPARISONS, row_of_comparison
 from .corrections import CORRECTIONS, row_of_correction, row_of_withdrawal
 from .ratings import GRADES, RATINGS, row_of_grade, row_of_rating
+from .services import SERVICES, row_of_service
 
 TABLES: dict[str, dict[str, type]] = {
     "runs": {
@@ -131,6 +134,7 @@ TABLES: dict[str, dict[str, type]] = {
             for figure, kind in (("answers", int), ("adapter_loss", float), ("parent_loss", float))
         },
     },
+    "services": SERVICES,
     "rollouts": {
         "id": str,
         "position": int,
@@ -283,6 +287,8 @@ def _rows_of_adapter(position: int, event: AdapterEvent, key: str, time: str) ->
             return [("adapters", row), ("gates", _gate_row(position, event, time))]
         case AdapterRejected():
             row["reason"] = event.reason
+        case AdapterServed() | AdapterUnserved():
+            return [("services", row_of_service(position, event, time))]
     return [("adapters", row)]
 
 

@@ -17,6 +17,8 @@ from ...domain.events import (
     AdapterRegistered,
     AdapterRejected,
     AdapterRolledBack,
+    AdapterServed,
+    AdapterUnserved,
     AlertDelivered,
     AlertDeliveryFailed,
     AlertRaised,
@@ -185,6 +187,13 @@ def _describe_making(event: Event) -> str:
                 f"proven on {event.prompts} prompts: it changes the logits by {event.effect:.3g} (rms) and is within "
                 f"{event.error:.3g} of its trainer's; rounding alone makes {event.rounding:.3g}"
             )
+        case AdapterServed():
+            return (
+                f"served by {event.endpoint}, proven there: it changes the logits by {event.effect:.3g} (rms) and is within "
+                f"{event.error:.3g} of its trainer's; rounding alone makes {event.rounding:.3g}"
+            )
+        case AdapterUnserved():
+            return f"not served by {event.endpoint}: {event.reason}{_proof(event.numbers)}"
         case HeldOutJudged():
             return f"gate against {event.parent or 'the base'}: {event.verdict} ({event.reason}): {event.message}"
         case WeightsMissed():

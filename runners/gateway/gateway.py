@@ -28,6 +28,7 @@ from .replies import check_encoding, check_headers, say_errors
 from .resources import catalog, feedback, foreign_feedback, openapi
 from .site.site import Site
 from .upstreams.endpoint import EndpointUpstream
+from .upstreams.fleet import FleetUpstream
 from .upstreams.local import LocalUpstream
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ ADDRESSES: dict[tuple[str, str], Endpoint] = {
     ("GET", "/openapi.json"): openapi.show_openapi,
 }
 """Every address of the API with its handler."""
+
+ELSEWHERE = (Backend.ENDPOINT, Backend.VLLM)
+"""The backends that answer in other processes, which are sent the request's own bytes."""
 
 ALWAYS: dict[tuple[str, str], Endpoint] = {
     ("GET", "/health/live"): catalog.say_live,
@@ -93,6 +97,7 @@ class Gateway:
         self._exporter = TraceExporter(log, lambda: self.owner.state, say)
         self._endpoint = EndpointUpstream()
         self._local: LocalUpstream | None = None
+        self._fleet: FleetUpstream | None = None
 
     def application(self) -> web.Application:
         """The web application. It opens the log when it starts."""
@@ -119,13 +124,13 @@ class Gateway:
         """Where the exchange is answered."""
         if exchange.model.backend == Backend.ENDPOINT:
             return self._endpoint
-        assert self._local is not None
-        return self._local
+        assert self._local is not None and self._fleet is not None
+        return self._fleet if exchange.model.backend == Backend.VLLM else self._local
 
     async def require_readable(self, asked: ChatRequest) -> None:
         """Raise ``BadRequest`` where the model of this process is not shown all that is asked; an endpoint decides itself."""
         state = self.owner.state
-        if self._local is None or state is None or state.policy.model.backend == Backend.ENDPOINT:
+        if self._local is None or state is None or state.policy.model.backend in ELSEWHERE:
             return
         if problem := await self._local.complain_of(asked):
             raise BadRequest(problem, "messages")
@@ -148,8 +153,9 @@ class Gateway:
             require_adapter(self._pinned, self.owner.state.registry.adapters, f"{LORA_VERSION} cannot be followed: ")
         services = await self.owner.act(lambda desk: Services(desk.ledger, desk.state, self._say))
         self._local = LocalUpstream(services, lambda: self.owner.state or services.state)
+        self._fleet = FleetUpstream(self._local.model)
         model = services.state.policy.model
-        if self._with_api and model.backend != Backend.ENDPOINT:
+        if self._with_api and model.backend not in ELSEWHERE:
             self._say(f"loading the model {model.base}; requests are answered after that")
             try:
                 await asyncio.to_thread(self._local.model, None)  # else the first request would wait for it
@@ -166,6 +172,8 @@ class Gateway:
 
     async def _close(self, app: web.Application) -> None:
         await self._endpoint.close()
+        if self._fleet is not None:
+            await self._fleet.close()
         if self._local is not None:
             await self._local.close()
         await asyncio.to_thread(self._exporter.stop)

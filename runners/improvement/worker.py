@@ -204,7 +204,7 @@ class Worker:
             if adapter.status == AdapterStatus.REGISTERED:
                 try:
                     refused = prove(self.ledger, self.services, name).rejected
-                except NotServed as error:
+                except (NotServed, EnvironmentUnavailable) as error:
                     self._say_once(f"{name} waits: {error}")
                     continue
                 self.reporter.say(f"{name}: rejected: {refused.reason}" if refused else f"{name}: proven to be applied")

@@ -14,7 +14,7 @@ from ...adapters.serving.base_model import NO_TEMPLATE, Base
 from ...adapters.serving.gguf_model import SUFFIX
 from ...adapters.serving.model_folder import complain_of_folder, has_template
 from ...domain.aggregates.alert import Failure
-from ...domain.settings.forms import KEY_VARIABLES
+from ...domain.settings.forms import KEY_VARIABLES, split_endpoints
 from ...domain.settings.keys import role_of, without_role
 from .extras import install_command
 from .hub import ask_hub
@@ -110,6 +110,13 @@ def check_endpoint(endpoint: str | None, names: list[str], setting: str) -> Avai
             is_certain=bool(served),
         )
     return Availability("ok", f"{endpoint} answers and serves {', '.join(names)}")
+
+
+def check_endpoints(endpoints: str | None, names: list[str], setting: str) -> Availability:
+    """Whether each endpoint of the setting, with commas between them, answers and serves all of these names."""
+    found = [check_endpoint(endpoint, names, setting) for endpoint in split_endpoints(endpoints) or [""]]
+    wrong = [each for each in found if each.result != "ok"]
+    return wrong[0] if wrong else Availability("ok", "; ".join(each.found for each in found))
 
 
 def _explain(endpoint: str, answer: Reply | Failure, variable: str, setting: str, name: str) -> Availability:

@@ -17,13 +17,16 @@ from ...domain.settings.settings import BadSetting, Policy
 from ...domain.vocabulary import Backend
 from ..environments.senses.local_listener import NO_FOLDER, complain_of_model
 from ..environments.senses.remote_listener import MODEL
-from .availability import check_base, check_endpoint
+from .availability import check_base, check_endpoint, check_endpoints
 from .environments import FOR_BENCHMARKS, OWN
 from .extras import complain_of_reporter
 from .models import Content, backend_names, base_of
 from .probe import Availability
 from .registries import registry_names
 from .task_folders import SETTING, check_task_folders
+
+AT_ENDPOINTS = (Backend.ENDPOINT, Backend.VLLM)
+"""The backends that ask the endpoints in ``model.endpoint``."""
 
 PARTS = {"model.backend": backend_names, "weights.registry": registry_names}
 """The settings that name an implementation, each with the installed names."""
@@ -72,19 +75,20 @@ def _check_model(key: str, policy: Policy, content: Content) -> Availability | N
             return check_base(base_of(policy, content))
         except ModelError as error:
             return Availability("fail", str(error), is_certain=False)
-    if backend != Backend.ENDPOINT or endpoint is None or key != "model.base":
+    if backend not in AT_ENDPOINTS or endpoint is None or key != "model.base":
         return None
-    return check_endpoint(endpoint, [name], "model.endpoint")
+    return check_endpoints(endpoint, [name], "model.endpoint")
 
 
 def _check_place(key: str, policy: Policy, content: Content) -> Availability | None:
     """Of where the model runs: a warning at most, because its name may be set next."""
     if (role := role_of(key)) is not None:
         return _check_role_model(key, role, policy)
-    if policy.model.backend == Backend.ENDPOINT and policy.model.endpoint is None:
+    if policy.model.backend in AT_ENDPOINTS and policy.model.endpoint is None:
         return Availability("warn", "set model.endpoint next")
-    if key == "model.endpoint" and policy.model.backend != Backend.ENDPOINT:
-        return Availability("warn", "it is used where model.backend is openai") if policy.model.endpoint else None
+    if key == "model.endpoint" and policy.model.backend not in AT_ENDPOINTS:
+        words = "it is used where model.backend is openai or vllm"
+        return Availability("warn", words) if policy.model.endpoint else None
     found = _check_model("model.base", policy, content)
     return found._replace(is_certain=False) if found is not None else None
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 from ...adapters.serving.base_model import Base
 from ...adapters.serving.templates import TEMPLATES
 from ...domain.errors import BadPlugin, ModelError
-from ...domain.ports import Model
+from ...domain.ports import Model, NotRecorded, ServedRecord
+from ...domain.settings.forms import split_endpoints
 from ...domain.settings.running import SMALL
 from ...domain.settings.settings import Policy
 from ...domain.settings.sizes import resolve_quantization
@@ -54,7 +55,7 @@ def prepare_base(base: Base, say: Say) -> None:
             raise ModelError(found.found)
 
 
-def _open_local(policy: Policy, content: Content, say: Say) -> Model:
+def _open_local(policy: Policy, content: Content, say: Say, served: ServedRecord) -> Model:
     require("train")
     from ...adapters.serving.local import LocalModel
 
@@ -63,7 +64,7 @@ def _open_local(policy: Policy, content: Content, say: Say) -> Model:
     return LocalModel(base)
 
 
-def _open_endpoint(policy: Policy, content: Content, say: Say) -> Model:
+def _open_endpoint(policy: Policy, content: Content, say: Say, served: ServedRecord) -> Model:
     require("endpoint")
     from ...adapters.serving.remote import RemoteModel
 
@@ -73,7 +74,27 @@ def _open_endpoint(policy: Policy, content: Content, say: Say) -> Model:
     return RemoteModel(endpoint, policy.model.base, key_variable=find_key_variable("model.endpoint", endpoint))
 
 
-OWN: dict[str, Callable[[Policy, Content, Say], Model]] = {Backend.LOCAL: _open_local, Backend.ENDPOINT: _open_endpoint}
+def _open_vllm(policy: Policy, content: Content, say: Say, served: ServedRecord) -> Model:
+    require("endpoint")
+    from ...adapters.fleet.endpoint import VllmEndpoint
+    from ...adapters.fleet.member import Member
+    from ...adapters.fleet.model import VllmModel
+
+    urls = split_endpoints(policy.model.endpoint)
+    if not urls:
+        raise ModelError(
+            "model.backend is vllm but model.endpoint is not set; set it to the base URL of a vLLM server, as in "
+            "http://localhost:8000/v1, or to several with commas between them"
+        )
+    members = [Member(VllmEndpoint(url, policy.model.base), served) for url in urls]
+    return VllmModel(members, base_of(policy, content).identity(), policy.model.weights_folder)
+
+
+OWN: dict[str, Callable[[Policy, Content, Say, ServedRecord], Model]] = {
+    Backend.LOCAL: _open_local,
+    Backend.ENDPOINT: _open_endpoint,
+    Backend.VLLM: _open_vllm,
+}
 """The program's own backends. No plug-in can replace one."""
 
 
@@ -82,15 +103,17 @@ def backend_names() -> list[str]:
     return sorted({*OWN, *(plugin.name for plugin in list_plugins("model"))})
 
 
-def open_model(policy: Policy, content: Content, say: Say = lambda line: None) -> Model:
-    """The model in the settings, loaded.
+def open_model(
+    policy: Policy, content: Content, say: Say = lambda line: None, served: ServedRecord | None = None
+) -> Model:
+    """The model in the settings, loaded. ``served`` records what its endpoints do with adapters.
 
     Raises ``ModelError``. Raises ``BadPlugin`` for an unknown name and for a plug-in that cannot be loaded: this says
     nothing about a model or an adapter.
     """
     backend = policy.model.backend
     if backend in OWN:
-        return OWN[backend](policy, content, say)
+        return OWN[backend](policy, content, say, served or NotRecorded())
     plugin = find_plugin("model", backend)
     if plugin is None:
         raise BadPlugin(f"model.backend is {backend!r}; there are {', '.join(backend_names())}; set it to one of them")

@@ -30,6 +30,7 @@ from .models import base_of as base_of
 from .models import prepare_base as prepare_base
 from .registries import obtain_weights, open_registry
 from .senses import open_listener
+from .served import LoggedServing
 from .task_folders import task_folders
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ class Services:
         if self._model is None or self._model_settings != settings:
             self._close_model()
             self._model_settings, self._base_label = settings, None
-            self._model = open_model(policy, self.ledger.get_content, self._say)
+            served = LoggedServing(self.ledger, lambda: self.state)
+            self._model = open_model(policy, self.ledger.get_content, self._say, served)
         return self._model
 
     @property

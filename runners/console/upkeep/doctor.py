@@ -250,11 +250,13 @@ def _check_worker(log: Log, state: State) -> Check:
 def _check_models(state: State, log: Log) -> Iterator[Check]:
     """Check the model of the runs, and what hears, teacher and judge where they are set: in a folder, or at an endpoint."""
     from ...environments.senses.remote_listener import MODEL
-    from ...wiring.availability import check_endpoint
+    from ...wiring.availability import check_endpoint, check_endpoints
 
     policy = state.policy
     if policy.model.backend not in tuple(Backend):
         yield Check("model", "ok", f"of the plug-in {policy.model.backend}; a run asks it")
+    elif policy.model.backend == Backend.VLLM:  # it loads adapters where they are missing
+        yield Check("model", *check_endpoints(policy.model.endpoint, [policy.model.base], "model.endpoint")[:2])
     elif policy.model.backend == Backend.ENDPOINT:
         used = [
             name

@@ -217,6 +217,21 @@ def _adapters(state: State, names: Names) -> Iterator[Metric]:
     none = [((role, str(status)), 0) for role in ROLES for status in AdapterStatus]
     adapters = [((names.role(it.role), str(it.status)), 1) for it in registry.adapters.values()]
     yield gauge("grokputer_adapters", "Adapters by their status.", labels, [*none, *adapters])
+    services = (
+        (
+            (names.role(it.role), names.adapter(it.name), word),
+            sum((not found.problem) == is_applied for found in it.served.values()),
+        )
+        for it in registry.adapters.values()
+        if it.served
+        for word, is_applied in (("applied", True), ("refused", False))
+    )
+    yield gauge(
+        "grokputer_adapter_endpoints",
+        "Endpoints that were last proven to apply the adapter, and those that were found not to.",
+        (*WHO, "result"),
+        services,
+    )
     lived = (((role,), len(set(state.rollouts.once_live(role)))) for role in ROLES)
     yield gauge("grokputer_adapter_generations", "Adapters that were ever live.", ("role",), lived)
     none = [((role, str(status)), 0) for role in ROLES for status in TrainingStatus]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fleets import servers, tiny_model  # noqa: F401
 from gateways import make_log_before
 
 

@@ -166,7 +166,7 @@ def test_topics_are_the_ones_every_log_has() -> None:
     assert sorted(EVENTS) == [
         "AccessKeyIssued", "AccessKeyRevoked",
         "AdapterEvaluated", "AdapterPromoted", "AdapterPushFailed", "AdapterPushed", "AdapterRegistered", "AdapterRejected",
-        "AdapterRolledBack",
+        "AdapterRolledBack", "AdapterServed", "AdapterUnserved",
         "AlertDelivered", "AlertDeliveryFailed", "AlertRaised", "AlertResolved", "AttemptInterrupted", "CanaryAssessed",
         "CanaryWeightSet", "ComparisonConcluded", "ComparisonStarted", "ContentErased", "CorrectionWithdrawn",
         "CycleClosed", "CycleOpened", "DatasetBuilt", "ExamplesImported", "ExamplesSynthesized",

@@ -1,0 +1,3 @@
+"""Shares the fake servers."""
+
+from fleets import servers, store, tiny_model  # noqa: F401

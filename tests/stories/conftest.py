@@ -1,0 +1,3 @@
+"""Shares the fake servers."""
+
+from fleets import servers, tiny_model  # noqa: F401
