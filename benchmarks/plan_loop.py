@@ -8,9 +8,8 @@ After each round of runs the worker does what is due. It ends when every role ha
 ``--rounds``. The output is how each cycle ended, as ``grokputer why`` says it, and the figures of the roles before and after.
 A folder that exists is continued.
 
-While no plan is right, every low rating blames the plan, so no other role breaches. With ``--ask`` trainings are asked for by
-hand as well, as a person may: of role action after the first round, because the corrections have lessons for it too, and of
-recovery once plans and acts have their adapters.
+While no plan is right, every low rating blames the plan, so no other role breaches. With ``--ask recovery`` its training is
+asked for by hand as well, as a person may: the corrections have lessons for it too.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from __future__ import annotations
 import argparse
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from grokputer.benchmarks.plans import FAMILIES, ROLES, Board
@@ -67,7 +66,9 @@ def main() -> None:
     options.add_argument("--round", type=int, default=40, help="runs between two looks of the worker")
     options.add_argument("--rounds", type=int, default=12, help="rounds, at most")
     options.add_argument("--last", type=int, default=40, help="runs that are measured after the last cycle")
-    options.add_argument("--ask", action="store_true", help="ask for the trainings of action and recovery by hand")
+    options.add_argument(
+        "--ask", nargs="*", choices=ROLES, default=[], help="roles whose trainings are asked for by hand"
+    )
     options.add_argument("--settings", nargs="*", default=[], help="further settings, as key=value")
     arguments = options.parse_args()
     offer_board(arguments.folder)
@@ -104,7 +105,7 @@ def play_round(loop: Loop, arguments: argparse.Namespace, number: int, count: in
     ]
     services.state = process_new_events(services.ledger, services.state)
     if arguments.ask and number < arguments.rounds:
-        ask_for_trainings(services)
+        ask_for_trainings(services, arguments.ask)
     done = sum(isinstance(run.ended, TaskSucceeded) for run in runs)
     rated = [run.ratings[-1].fault for run in runs if isinstance(run.ended, TaskFailed)]
     faults = ", ".join(f"{role or 'unknown'} {rated.count(role)}" for role in dict.fromkeys(rated))
@@ -114,13 +115,12 @@ def play_round(loop: Loop, arguments: argparse.Namespace, number: int, count: in
         pass
 
 
-def ask_for_trainings(services: Services) -> None:
-    """Ask for the training of ``action``, and, when acts and plans have their adapters, for that of ``recovery``."""
-    live = {role: services.state.traffic(role) for role in ROLES}
-    wanted = "recovery" if live["action"].stable and live["decomposition"].stable else "action"
-    if live[wanted].stable is None and services.state.rollouts.cycle(wanted) is None:
-        request_training(services.ledger, wanted, reason="the corrections have lessons for it", actor=ACTOR)
-        services.state = process_new_events(services.ledger, services.state)
+def ask_for_trainings(services: Services, roles: Sequence[str]) -> None:
+    """Ask for a training of each of these roles that has no adapter and no open cycle."""
+    for role in roles:
+        if services.state.traffic(role).stable is None and services.state.rollouts.cycle(role) is None:
+            request_training(services.ledger, role, reason="the corrections have lessons for it", actor=ACTOR)
+            services.state = process_new_events(services.ledger, services.state)
 
 
 def played(services: Services, arguments: argparse.Namespace, number: int, count: int) -> Iterator[TaskRun]:

@@ -112,6 +112,18 @@ def test_saying_that_a_goal_is_reached_which_the_page_does_not_show_ends_no_task
     assert isinstance(run.ended, TaskSucceeded)
 
 
+def test_a_check_that_cannot_be_read_reaches_no_goal_that_the_page_does_not_show(ledger: Ledger) -> None:
+    change(ledger, "run.max_plans", 1)
+    run = play(ledger, [PLAN, "DONE", "DONE", "perhaps", TEA, CAT, "DONE", "yes", "DONE"])
+    assert kinds(run)[2:5] == [
+        ("act", "recovery", 1, ""),
+        ("check", "recovery", 1, "unreadable"),
+        ("act", "recovery", 1, "reached"),
+    ]
+    assert "error: the goal is not reached: the page does not show it" in prompts(ledger, run)[4]
+    assert isinstance(run.ended, TaskSucceeded)
+
+
 @pytest.mark.parametrize(
     ("answers", "steps", "fault"),
     [
