@@ -14,8 +14,8 @@ from grokputer.runners.store.place import Place
 from story import Story
 
 EDITS = {
-    "kept states": "UPDATE moments SET state = (SELECT state FROM moments WHERE name = 'settings' LIMIT 1) WHERE position = 100 "
-    "AND name <> 'head' AND name <> 'settings'",
+    "kept states": "UPDATE moments SET state = (SELECT state FROM moments WHERE name = 'settings' LIMIT 1) "
+    "WHERE position = 100 AND name <> 'head' AND name <> 'settings'",
     "a kept state that is missing": "DELETE FROM moments WHERE position = 200 AND name <> 'head'",
     "a row that was changed after its segment": "UPDATE runs SET stars = 1 WHERE ended_position < 100 AND stars = 4",
     "a row of the last segment": "UPDATE runs SET reason = 'x' WHERE position = (SELECT MAX(position) FROM runs)",
