@@ -59,8 +59,9 @@ def read_inputs(log: Log, started: TaskStarted) -> Inputs | None:
 
 def read_media(log: Log, keys: Iterable[str]) -> Inputs:
     """The pictures and sounds under these keys, without the erased ones; other content is none. Raises ``LogError``."""
-    found = {key: log.get_content(key) for key in keys}
-    return {key: url for key, url in found.items() if url is not None and _is_media(url)}
+    wanted = [*keys]
+    found = log.get_contents(wanted)
+    return {key: found[key] for key in wanted if key in found and _is_media(found[key])}
 
 
 def media_in(log: Log, messages: Iterable[Message]) -> Inputs:

@@ -1,7 +1,8 @@
 """Replay: every view is rebuilt from the events, compared with the live one bit for bit, and replaced where they differ.
 
 The tables are built in a temporary database and compared there, so memory stays small for any length of the log. Others
-may write meanwhile: the comparison covers the positions that the live views had at the start.
+may write meanwhile: the comparison covers the positions that the live views had at the start. A long log is proven by all
+cores first; where that shows a difference, one process folds the whole log, names what differs, and mends it.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from ..store.tables import (
     update_tables,
     write_rows,
 )
+from .rebuilt import AT, is_table_equal, rebuilt_tables
+from .segments import prove_views
 
-AT = "rebuilt_"
-"""How the names of the rebuilt tables begin."""
 DIFFERENT_MOMENTS = (
     f"SELECT 1 FROM moments AS live LEFT JOIN {AT}moments AS other ON other.name = live.name AND "
     "other.position = live.position WHERE live.position > ? OR live.state {differs} other.state LIMIT 1"
@@ -65,8 +66,10 @@ def replay(log: Log, report: Report = lambda done, total: None) -> Replay:
     unwritable = _bring_up(log)
     if unwritable is not None:
         return Replay(log.position, compare_views(log, report), unwritable)
+    if (proven := prove_views(log, report)) is not None:
+        return Replay(proven, dict.fromkeys(("moments", *TABLES), True))
     store = log.database
-    with store.comparing(_rebuilt(log), writes=True) as rows:
+    with store.comparing(rebuilt_tables(log), writes=True) as rows:
         store.begin_snapshot(rows)  # the live views are read as of one moment
         tables_at = (load_checkpoint(rows, TABLES_CHECKPOINT) or (0, b""))[0]
         until = rows.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
@@ -99,7 +102,7 @@ def compare_views(log: Log, report: Report = lambda done, total: None) -> dict[s
     with log.reading() as rows:
         if not store.has_snapshots(rows):
             return {}
-    with store.comparing(_rebuilt(log), writes=False) as rows:
+    with store.comparing(rebuilt_tables(log), writes=False) as rows:
         store.begin_snapshot(rows)  # the live views are read as of one moment
         has_tables = are_ours(log, rows)
         tables_at = (load_checkpoint(rows, TABLES_CHECKPOINT) or (0, b""))[0] if has_tables else 0
@@ -111,19 +114,13 @@ def compare_views(log: Log, report: Report = lambda done, total: None) -> dict[s
 def _compare(log: Log, connection: Rows, until: int, compared: Iterable[str] = TABLES) -> dict[str, bool]:
     """For the snapshots and each of the tables, whether the live rows equal the rebuilt ones."""
     equal = {"moments": _are_moments_equal(log, connection, until)}
-    return equal | {table: _is_equal(log, connection, table) for table in compared}
+    return equal | {table: is_table_equal(log, connection, table) for table in compared}
 
 
 def _are_moments_equal(log: Log, connection: Rows, until: int) -> bool:
     """Whether each snapshot equals the rebuilt one; those of another program are never loaded and count as equal."""
     different = DIFFERENT_MOMENTS.format(differs=log.database.differs)
     return is_of_another_program(connection) or connection.execute(different, (until,)).fetchone() is None
-
-
-def _rebuilt(log: Log) -> dict[str, str]:
-    """The statements that create the rebuilt tables."""
-    live = {**log.database.table_statements(), "moments": log.database.moments}
-    return {AT + name: statement.replace(name, AT + name, 1) for name, statement in live.items()}
 
 
 def _build(log: Log, connection: Rows, until: int, tables_at: int, report: Report) -> states.State:
@@ -138,18 +135,6 @@ def _build(log: Log, connection: Rows, until: int, tables_at: int, report: Repor
         write_rows(connection, (row for position, event in due for row in rows_of(position, event)), AT)
         report(part[-1][0], until)
     return state
-
-
-def _is_equal(log: Log, connection: Rows, table: str) -> bool:
-    """Whether the live table and the rebuilt one have the same rows."""
-    sizes = [connection.execute(f"SELECT COUNT(*) FROM {name}").fetchone() for name in (table, AT + table)]
-    live, other = (", ".join(f'{side}."{name}"' for name in TABLES[table]) for side in ("live", "other"))
-    key = next(iter(TABLES[table]))
-    different = (
-        f'SELECT 1 FROM {table} AS live LEFT JOIN {AT}{table} AS other ON other."{key}" = live."{key}" '
-        f"WHERE ({live}) {log.database.differs} ({other}) LIMIT 1"
-    )
-    return bool(sizes[0] == sizes[1] and connection.execute(different).fetchone() is None)
 
 
 def _mend(log: Log, rows: Rows, state: states.State, tables_at: int) -> None:

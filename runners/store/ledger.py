@@ -6,7 +6,7 @@ transaction; after a lost race it decides again. An ``eventsourcing`` applicatio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -286,6 +286,11 @@ class Ledger(Log):
     def get_content(self, key: str) -> str | None:
         """The text under the key, also before it is stored; None when it was erased. Raises ``LogError``."""
         return key.text if isinstance(key, Key) and not key.is_stored else super().get_content(key)
+
+    def get_contents(self, keys: Collection[str]) -> dict[str, str]:
+        """The texts under the keys, also before they are stored."""
+        held: dict[str, str] = {key: key.text for key in keys if isinstance(key, Key) and not key.is_stored}
+        return {**super().get_contents([key for key in keys if key not in held]), **held}
 
     def change(self, work: Work[T]) -> T:
         """Do the work in a transaction of the log's writer. Raises ``LogError`` where nothing can be stored."""

@@ -328,6 +328,12 @@ class LogAsOf(Log):
         """The last visible position."""
         return super().position if self.until is None else self.until
 
+    def get_contents(self, keys: Collection[str]) -> dict[str, str]:
+        """The texts under the keys as they are now."""
+        found = super().get_contents(keys)
+        self.lacking |= {*keys} - found.keys()
+        return found
+
     def get_content(self, key: str) -> str | None:
         """The text under the key as it is now: texts erased since are missing."""
         text = super().get_content(key)

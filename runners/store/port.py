@@ -153,6 +153,11 @@ class Store(Protocol):
         ...
 
     @property
+    def address(self) -> str:
+        """The text that ``read_place`` reads, with any password: for another process of this program alone."""
+        ...
+
+    @property
     def path(self) -> Path:
         """The path beside which the log's files on this machine lie, such as its weights: the log's own file if it is one."""
         ...

@@ -5,6 +5,7 @@ The row ``head`` at a position lists, by name of the part, the position of the r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
@@ -54,26 +55,49 @@ def save_snapshot(connection: Rows, state: State, prefix: str = "", before: Snap
     It is not saved where the snapshot before it is missing: a later fold from there will save both. A caller that has
     just saved that one, without releasing the table, may pass it as ``before``; otherwise it is read.
     """
-    table, dumped, position = f"{prefix}moments", state.dump(), state.position
+    table, position = f"{prefix}moments", state.position
     if before is None:
         if is_of_another_program(connection, prefix):
             connection.execute(f"DELETE FROM {table}")
-        before = _find_before(connection, position, prefix)
+        before = find_before(connection, position, prefix)
     if before is None or before.position != position - EVERY:
         return None
+    rows, snapshot = next_snapshot(state, before)
+    replace = "ON CONFLICT (name, position) DO UPDATE SET state = excluded.state"
+    connection.executemany(f"INSERT INTO {table} VALUES (?, ?, ?) {replace}", rows)
+    return snapshot
+
+
+Part = tuple[str, int, bytes]
+"""A row of a snapshot: the name of the part, its position, and its bytes."""
+
+
+def next_snapshot(state: State, before: Snapshot) -> tuple[list[Part], Snapshot]:
+    """The snapshot of the state, and the rows that it adds to the one before it."""
+    dumped, position = state.dump(), state.position
     own, places = decode(dumped.pop(HEAD), dict[str, Any]), dict[str, int]()
     for name, part in sorted(dumped.items()):
         places[name] = before.places[name] if before.parts.get(name) == part else position
     rows = [(name, position, dumped[name]) for name, place in places.items() if place == position]
     rows.append((HEAD, position, encode({**own, "parts": places})))
-    replace = "ON CONFLICT (name, position) DO UPDATE SET state = excluded.state"
-    connection.executemany(f"INSERT INTO {table} VALUES (?, ?, ?) {replace}", rows)
-    return Snapshot(position, places, dumped)
+    return rows, Snapshot(position, places, dumped)
 
 
-def _find_before(connection: Rows, position: int, prefix: str) -> Snapshot | None:
+def are_kept(connection: Rows, rows: Sequence[Part]) -> bool:
+    """Whether all these rows are kept, with these bytes."""
+    kept = 0
+    for part, marks in in_parts(rows, 3):
+        kept += connection.execute(
+            f"WITH own (name, position, state) AS (VALUES {marks}) SELECT COUNT(*) FROM own CROSS JOIN moments AS live "
+            "WHERE live.name = own.name AND live.position = own.position AND live.state = own.state",
+            [*chain.from_iterable(part)],
+        ).fetchone()[0]
+    return kept == len(rows)
+
+
+def find_before(connection: Rows, position: int, prefix: str = "") -> Snapshot | None:
     """The newest snapshot before the position; at position 0 an empty one."""
-    if position == EVERY:
+    if position <= EVERY:
         return Snapshot(0, {}, {})
     head = _find_head(connection, position - 1, prefix)
     if head is None:

@@ -36,7 +36,7 @@ class PostgresStore:
         self._fence = Fence()
         self._turn = Turn(self._target, locks.key_of(self._target.schema, "turn"), self._fence)
         self._threads = threading.local()
-        self.label = self._target.label
+        self.label, self.address = self._target.label, url
         self.path: Path = self._target.path
         self.file: Path | None = None
 

@@ -35,6 +35,7 @@ class SqliteStore:
         self.path: Path = path
         self.file: Path | None = path
         self.label = str(path)
+        self.address = str(path.resolve())
         self._threads = threading.local()
         self._is_folder_writable = is_folder_writable(path)
 

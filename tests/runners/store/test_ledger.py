@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 import pytest
 from eventsourcing.persistence import IntegrityError
 
+from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.aggregates.settings import SETTINGS_ID, Settings
 from grokputer.domain.errors import LogError, NotFound
 from grokputer.domain.events import EVENTS, AdapterRejected, AlertRaised, PolicyChanged, TaskRated
@@ -359,3 +360,13 @@ def test_events_are_read_back_between_two_positions_and_of_one_aggregate(place: 
     ]
     of_run = [each.position for each in story.ledger.read_back(prefix=runs[1].hex[:8])]
     assert of_run == [each.position for each in story.ledger.history(runs[1])][::-1]
+
+
+def test_many_texts_are_read_together_stored_or_not_and_missing_ones_are_left_out(place: Place) -> None:
+    story = Story(place)
+    runs = [story.run() for _ in range(3)]
+    keys = [step.answer for run in runs for step in story.ledger.get(TaskRun, run).steps]
+    pending = story.ledger.put("not stored yet")
+    missing = "sha256:" + "0" * 64
+    wanted = [*keys, pending, missing] * 400
+    assert story.ledger.get_contents(wanted) == {key: story.ledger.get_content(key) for key in [*keys, pending]}
