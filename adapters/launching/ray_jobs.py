@@ -60,7 +60,9 @@ class RayJobs(Scheduler):
         if status != 200 or not isinstance(answer, dict):
             return Sight(JobState.UNSAID, _words(answer))
         word = str(answer.get("status"))
-        message = str(answer.get("message") or "").strip().splitlines()  # after its first line come those of the job's log
+        message = (
+            str(answer.get("message") or "").strip().splitlines()
+        )  # after its first line come those of the job's log
         words = f"{word}: {message[0][:300]}" if message else word
         return Sight(STATES.get(word, JobState.ENDED), words)
 
