@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from ....domain.errors import NotFound
+from ....domain.errors import NotFound, NotPossible
 from ....domain.events import (
     DatasetBuilt,
     Event,
@@ -18,7 +18,7 @@ from ....domain.events import (
 )
 from ....domain.rules.cost import Prices
 from ....domain.settings.settings import ROLES
-from ....domain.vocabulary import OPEN_TRAININGS
+from ....domain.vocabulary import OPEN_TRAININGS, Scope, TrainingStatus
 from ....projections.explain.history import family_of, read_parents
 from ....projections.wording.sentences import short_text
 from ...explain.curves import draw_loss
@@ -26,7 +26,7 @@ from ...explain.descent import draw_descent
 from ...explain.event_list import show_line
 from ...store.states import load_state
 from ...use_cases.overview import status_of
-from ...use_cases.trainings import request_training
+from ...use_cases.trainings import approve_training, cancel_training, request_training
 from ...wiring.services import require_adapter
 from ..site.visit import Done, View, Visit
 
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from ...store.codec import Recorded
     from ...store.log import Log
     from ...use_cases.overview import AdapterSummary
+
+
+DECISIONS = {"approve": approve_training, "cancel": cancel_training}
+"""What a person can decide on a training that has not ended."""
 
 
 def list_adapters(visit: Visit) -> View:
@@ -131,6 +135,7 @@ def show_training(visit: Visit) -> View:
     data = {
         "position": state.position,
         "training": _show_training(log, training, made),
+        "decisions": _decisions(training) if visit.may(Scope.ADMIN) else [],
         "loss": [{"step": step, "loss": value} for step, value in loss],
         "final_loss": None if completed is None else completed.final_loss,
         "device": None if completed is None else completed.device,
@@ -143,6 +148,25 @@ def show_training(visit: Visit) -> View:
     }
     title = f"Training {training.id[:8]} for role {training.role}"
     return View("training", title, data, {"curve": Markup(draw_loss(loss, training.steps or 0))})
+
+
+def decide(visit: Visit) -> Done:
+    """Approve or cancel the training, as the form says, in the visitor's name. Raises ``NotPossible``, ``NotFound``."""
+    form, actor, log = visit.form, visit.visitor.name, visit.ledger
+    training = _require_training(log, load_state(log), visit.name("training"))
+    wanted = form.one("decision")
+    if wanted not in DECISIONS:
+        raise NotPossible(f"{wanted[:40]!r} is not a decision; there are {', '.join(DECISIONS)}")
+    id = DECISIONS[wanted](log, training.id, reason=form.reason("a decision by hand"), actor=actor)
+    said = "the training is approved; the worker begins it" if wanted == "approve" else "the training is cancelled"
+    return Done(f"/trainings/{id.hex}", said, data={"training": id.hex, "decision": wanted})
+
+
+def _decisions(training: Training) -> list[str]:
+    """What a person can decide on the training."""
+    if training.status == TrainingStatus.HELD:
+        return ["approve", "cancel"]
+    return ["cancel"] if training.status in (*OPEN_TRAININGS, TrainingStatus.CARRIED) else []
 
 
 def _require_training(log: Log, state: State, beginning: str) -> Training:

@@ -35,6 +35,7 @@ PAGES: dict[tuple[str, str], Page] = {
     ("GET", "/trainings"): Page(adapters.list_trainings),
     ("POST", "/trainings"): Page(adapters.request, ADMIN, fields=("role", "reason")),
     ("GET", "/trainings/{training}"): Page(adapters.show_training),
+    ("POST", "/trainings/{training}"): Page(adapters.decide, ADMIN, fields=("decision", "reason")),
     ("GET", "/alerts"): Page(alerts.list_alerts, query=("limit",)),
     ("GET", "/settings"): Page(settings.list_settings, query=settings.FILTER),
     ("POST", "/settings"): Page(settings.change, ADMIN, query=settings.FILTER, fields=settings.FIELDS),

@@ -91,6 +91,9 @@ def test_a_cancelled_training_ends_its_cycle_and_says_why(tmp_path: Path) -> Non
     )  # fmt: skip
     failed = story.ledger.get(TrainingJob, story.training()).over
     assert story.ledger.say(vars(failed)["reason"]) == "cancelled: the wrong tasks"
+    [closed] = map(story.ledger.reveal, story.ledger.read(1, None, ("CycleClosed",)))
+    assert vars(closed.event)["detail"] == "cancelled: the wrong tasks"
+    assert "the wrong tasks" in output("alerts", db=story.path)
     refused = call("train", "cancel", db=story.path)
     assert refused.exit_code == 1 and "no training is under way" in refused.output
 

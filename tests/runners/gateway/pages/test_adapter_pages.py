@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from command_line import document, lines
@@ -12,6 +14,8 @@ from page_visits import Person, opened, visiting
 
 from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.runners.environments.browser import Browser
+from grokputer.runners.improvement.process_manager import process_new_events
+from grokputer.runners.store.ledger import Ledger
 from story import Story
 
 HOSTILE = "</textarea><script>alert(1)</script> \"quoted\" 'too' \u202eevil " + "long " * 2000
@@ -113,6 +117,26 @@ def test_a_request_that_is_not_possible_is_one_line(path: Path, form: dict[str, 
         answered, _, said = site.ask("/trainings", form, headers=JSON)
         assert (answered, says in said["error"]["message"]) == (status, True), said
         assert len(lines(path)) == before
+
+
+def test_a_training_that_waits_for_approval_is_approved_on_its_page(path: Path) -> None:
+    id = training_of(path)
+    with closing(Ledger.open(path)) as ledger:
+        ledger.write(
+            TrainingJob, UUID(id), lambda it: it.hold("it would cost 9.00 EUR", {}, ledger.context("grokputer"))
+        )
+        process_new_events(ledger)
+    with serving(path, with_api=False) as gateway:
+        site = Served(gateway.url.removesuffix("/v1"), gateway.key, path)
+        shown = site.ask(f"/trainings/{id}", headers=JSON)[2]
+        assert (shown["training"]["status"], shown["decisions"]) == ("held", ["approve", "cancel"])
+        form = {"decision": "approve", "reason": "paid for"}
+        assert site.ask(f"/trainings/{id}", form, headers=JSON)[0] in (200, 303)
+        assert site.ask(f"/trainings/{id}", form, headers=JSON)[0] == 409
+        assert site.ask(f"/trainings/{id}", {"decision": "stop", "reason": "x"}, headers=JSON)[0] == 409
+        assert site.ask(f"/trainings/{id}", headers=JSON)[2]["decisions"] == ["cancel"]
+    [approved] = lines(path, "--event", "TrainingApproved")
+    assert (approved["actor"], approved["data"]["reason"]) == ("ada", "paid for")
 
 
 def test_a_key_without_admin_requests_nothing(path: Path, browser: Browser) -> None:

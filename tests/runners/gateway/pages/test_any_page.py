@@ -100,6 +100,7 @@ def test_half_a_character_in_any_field_is_refused_before_anything_is_recorded(ga
     before = len(lines(gateway.path))
     as_json = {"accept": "application/json", "content-type": "application/json"}
     run = lines(gateway.path, "--event", "TaskStarted")[0]["id"]
+    training = lines(gateway.path, "--event", "TrainingRequested")[0]["id"]
     for (method, address), page in PAGES.items():
         if method == "POST":
             whole = {
@@ -113,7 +114,9 @@ def test_half_a_character_in_any_field_is_refused_before_anything_is_recorded(ga
             known = {name: value for name, value in whole.items() if name in page.fields}
             for field in (*page.fields, "a\ud800"):
                 form = {**known, field: "CLICK\ud800button"}
-                status, _, said = gateway.ask(address.format(run=run, adapter="lora-v1"), form, headers=as_json)
+                status, _, said = gateway.ask(
+                    address.format(run=run, adapter="lora-v1", training=training), form, headers=as_json
+                )
                 assert (status, "not valid Unicode" in said["error"]["message"]) == (400, True), (address, field, said)
     assert len(lines(gateway.path)) == before
 
