@@ -11,7 +11,11 @@ from tiny_base import Trained
 from grokputer.adapters.publishing.merging import merge
 from grokputer.adapters.serving.base_model import Base
 
-pytestmark = pytest.mark.slow
+# PEFT calls transformers by names that are going away.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:.*deprecated and will be removed in v6:FutureWarning"),
+]
 
 
 def logits(model: Any, tokens: Any) -> Any:
