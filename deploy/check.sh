@@ -83,7 +83,8 @@ build() {
         podman build -q "${given[@]}" --target $image -t localhost/check-$image -f deploy/check/Dockerfile deploy/check >/dev/null
     done
     podman build -q "${given[@]}" -t "$GROKPUTER_IMAGE" -f deploy/Dockerfile . >/dev/null
-    say "built $(podman images --format '{{.Size}}' "$GROKPUTER_IMAGE"), of which $(podman images --format '{{.Size}}' "$BASE") is the base"
+    size() { podman image inspect --format '{{.Size}}' "$1" | awk '{ printf "%.0f MB", $1 / 1e6 }'; }
+    say "built an image of $(size "$GROKPUTER_IMAGE"), of which the base has $(size "$BASE")"
 }
 
 lint_within() {
@@ -91,7 +92,7 @@ lint_within() {
         --entrypoint promtool $PROMETHEUS_IMAGE check config /etc/prometheus/fleet.yml >/dev/null
     for conf in spread split; do
         podman run --rm --read-only --tmpfs /tmp --add-host gateway:127.0.0.1 --add-host canary:127.0.0.1 \
-            -v "$PWD/deploy/nginx:/etc/nginx/grokputer:ro" $NGINX_IMAGE nginx -q -t -c /etc/nginx/grokputer/$conf.conf
+            -v "$PWD/deploy/nginx:/etc/nginx/grokputer:ro" $NGINX_IMAGE nginx -q -t -c /etc/nginx/grokputer/$conf.conf 2>"$work/nginx.log" || { cat "$work/nginx.log"; fail "nginx -t"; }
     done
     say "nginx -t and promtool: no finding"
 }
@@ -101,10 +102,11 @@ start() {  # FILES... : the fleet, on a log in which lora-v1 is a canary
     echo none >"$METRICS_KEY_FILE"
     compose "$@" up -d --no-deps postgres >"$work/up.log" 2>&1 || { cat "$work/up.log"; fail "PostgreSQL does not start"; }
     until_true "PostgreSQL is healthy" podman healthcheck run "$(of postgres)"
+    rm -f "$work/log.jsonl"
     .venv/bin/python deploy/check/made_log.py "$work/log.jsonl"
     chmod 755 "$work"; chmod 644 "$work/log.jsonl"
     podman run --rm --network ${project}_default -e PGPASSWORD=$POSTGRES_PASSWORD -v "$work:/given:ro" -v ${project}_home:/var/lib/grokputer:U \
-        $GROKPUTER_IMAGE log import /given/log.jsonl --db postgresql://grokputer@postgres/grokputer >/dev/null
+        $GROKPUTER_IMAGE log import /given/log.jsonl --db postgresql://grokputer@postgres/grokputer >/dev/null 2>&1
     podman run -d --name ${project}_upstream --network ${project}_default --network-alias upstream \
         --label com.docker.compose.project=$project --read-only -v "$PWD/deploy/check:/check:ro" \
         --entrypoint python3 $GROKPUTER_IMAGE /check/upstream.py >/dev/null
@@ -155,15 +157,17 @@ walls() {  # what a process of the image cannot do
 
 update_one_by_one() {
     printf 'FROM %s\nLABEL next=1\n' "$GROKPUTER_IMAGE" | podman build -q -t "$GROKPUTER_IMAGE" - >/dev/null
-    load 400 8 >"$work/load.json" & local loading=$!
+    rm -f "$work/stop"
+    load 100000 8 "$work/stop" >"$work/load.json" & local loading=$!
     for id in $(of gateway); do
-        podman stop -t 60 "$id" >/dev/null
-        podman rm "$id" >/dev/null
+        podman stop -t 60 "$id" >/dev/null 2>&1
+        podman rm "$id" >/dev/null 2>&1
         compose up -d --no-deps --no-recreate --scale gateway=3 gateway >"$work/up.log" 2>&1
         until_true "three gateways again" count_is gateway 3
         until_true "the new gateway is healthy" healthy gateway
-        reload spread
+        until_true "nginx knows the new gateway" reload spread
     done
+    touch "$work/stop"
     wait $loading || { cat "$work/load.json"; fail "an answer was lost in a rolling update"; }
     for id in $(of gateway); do
         [ "$(podman inspect --format '{{index .Config.Labels "next"}}' "$id")" = 1 ] || fail "a gateway is still the old one"
@@ -174,7 +178,7 @@ update_one_by_one() {
 kill_one() {
     load 400 16 >"$work/load.json" & local loading=$!
     sleep 1
-    podman kill -s KILL "$(of gateway | head -1)" >/dev/null
+    podman kill -s KILL "$(of gateway | head -1)" >/dev/null 2>&1
     wait $loading || { cat "$work/load.json"; fail "an answer was lost with a killed container"; }
     say "one of three gateways killed under load: $(cat "$work/load.json")"
 }
@@ -189,7 +193,7 @@ split() {
     until_true "the canary is healthy" healthy canary
     until_true "nginx answers" curl -fsS $url/health/ready
     say "nginx draws, 9 stable and 1 canary: $(load 300 8)"
-    podman kill -s KILL "$(of canary)" >/dev/null
+    podman kill -s KILL "$(of canary)" >/dev/null 2>&1
     say "the canary killed: $(load 100 8)"
     local drawn; drawn=$(grokputer log --event TaskStarted --json | grep -c '"drawn_by": *"nginx"' || true)
     [ "$drawn" -ge 400 ] || fail "the log says of $drawn runs that nginx drew them"

@@ -1,13 +1,15 @@
 """Asks the gateways through nginx for so many answers with some clients at once, and then looks each up in the log.
 
-    python3 deploy/check/load.py URL KEY ANSWERS CLIENTS
+    python3 deploy/check/load.py URL KEY ANSWERS CLIENTS [FILE]
 
+With FILE, the clients go on until there is that file, and ANSWERS is the most that they ask for.
 A client does what the OpenAI client does: it asks again after a lost connection, 409, 429 or 5xx, here at most five times. It
 prints one line of JSON, and exits with 1 where an answer that was given is not in the log, or a question got no answer.
 """
 
 import collections
 import json
+import os
 import sys
 import threading
 import time
@@ -16,6 +18,7 @@ import urllib.request
 from typing import Any
 
 URL, KEY, ANSWERS, CLIENTS = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+STOP = sys.argv[5] if len(sys.argv) > 5 else ""
 TRIES = 6
 HEADERS = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
 
@@ -51,6 +54,8 @@ def ask(number: int) -> None:
 
 def client(first: int) -> None:
     for number in range(first, ANSWERS, CLIENTS):
+        if STOP and os.path.exists(STOP):
+            return
         ask(number)
 
 
@@ -71,4 +76,4 @@ arms = collections.Counter(f"{it['arm']} {it['adapter']}" for it in answered)
 print(
     json.dumps({"answered": len(answered), "failed": failed, "asked_again": again, "in_the_log": whole, "arms": arms})
 )
-sys.exit(bool(failed) or whole != ANSWERS)
+sys.exit(bool(failed) or whole != len(answered) or not answered)

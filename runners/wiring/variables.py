@@ -10,6 +10,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ...domain.errors import BadArgument
+from ...domain.settings.forms import KEY_VARIABLES
 from ...domain.settings.running import REGISTRY_URL
 from ...domain.settings.settings import SETTINGS, BadSetting, Policy
 
@@ -44,6 +45,19 @@ def registry_url(policy: Policy) -> Effective:
     except BadSetting as error:
         raise BadArgument(str(error)) from None
     return Effective(given, LORA_REGISTRY_URL)
+
+
+class Key(NamedTuple):
+    """Where the key of an endpoint comes from."""
+
+    variable: str
+    is_set: bool
+
+
+def find_key(endpoint: str | None, general: str = KEY_VARIABLES["model.endpoint"]) -> Key:
+    """Where the key for the agent's model at the endpoint comes from. The key itself stays where it is."""
+    variable = key_variable(endpoint, general, general)
+    return Key(variable, bool(os.environ.get(variable)))
 
 
 def key_variable(endpoint: str | None, own: str, general: str) -> str:

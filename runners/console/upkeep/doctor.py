@@ -227,6 +227,8 @@ def _check_log(db: str) -> Iterator[Check]:
     yield from _check_models(state, log)
     yield from _check_channels(state)
     yield from _check_weights(log, state)
+    yield from _check_process(state)
+    yield from _check_registry(state)
 
 
 def _check_worker(log: Log, state: State) -> Check:
@@ -338,3 +340,62 @@ def _check_weights(log: Log, state: State) -> Iterator[Check]:
             # Missing weights of an adapter without traffic affect no run.
             is_used = adapter.status in (AdapterStatus.LIVE, AdapterStatus.CANARY)
             yield Check(name, "fail" if is_used else "warn", str(error))
+
+
+def _check_process(state: State) -> Iterator[Check]:
+    """Check what environment variables choose for this process: each value in force with its source. No key is shown."""
+    from ...wiring.services import unknown_adapter
+    from ...wiring.variables import LORA_VERSION, XAI_API_KEY, find_key, pinned_adapter
+
+    pinned, known = pinned_adapter(), state.registry.adapters
+    if pinned is None:
+        yield Check("adapter", "ok", f"as the traffic decides; {LORA_VERSION} is not set")
+    elif pinned == "base" or pinned in known:
+        yield Check("adapter", "ok", f"{pinned}, from {LORA_VERSION}: this process is pinned to it")
+    else:
+        yield Check("adapter", "fail", f"{LORA_VERSION}: {unknown_adapter(pinned, known)}")
+    endpoint = state.policy.model.endpoint if state.policy.is_remote else None
+    if endpoint is not None:
+        variable, is_set = find_key(endpoint)
+        yield Check("key", "ok", f"for {endpoint} from {variable}" + ("" if is_set else ", which is not set"))
+    elif find_key(None, XAI_API_KEY).is_set:
+        yield Check(
+            "key", "ok", f"{XAI_API_KEY} is set; it is for model.endpoint https://api.x.ai/v1, which is not in use"
+        )
+
+
+def _check_registry(state: State) -> Iterator[Check]:
+    """Check whether the registry that adapters are published in answers, and what it lacks."""
+    from ....domain.aggregates.alert import Failure
+    from ...alerts.deadline import within
+    from ...improvement.publishing import not_pushed
+    from ...wiring.probe import LIMIT_S
+    from ...wiring.registries import open_published
+    from ...wiring.variables import registry_url
+
+    def ask() -> str | Failure:
+        try:
+            published = open_published(state.policy)
+            if published is not None:
+                published.find(next(iter(state.registry.adapters), "lora-v1"))
+        except GrokputerError as error:
+            return Failure(str(error))
+        return ""
+
+    try:
+        url, source = registry_url(state.policy)
+        if url is None:
+            yield Check(
+                "registry", "ok", "none; set registry.url to publish adapters in a folder, a bucket or on the Hub"
+            )
+            return
+        waiting = len(not_pushed(state))
+    except GrokputerError as error:
+        yield Check("registry", "fail", str(error))
+        return
+    answer = within(LIMIT_S, ask)
+    if isinstance(answer, Failure):
+        yield Check("registry", "warn", f"{url} (from {source}): {answer.reason}; {waiting} adapters wait for it")
+    else:
+        lacks = f"; {waiting} adapters are not pushed yet" if waiting else ", and has every adapter"
+        yield Check("registry", "ok", f"{url} (from {source}) answers{lacks}")

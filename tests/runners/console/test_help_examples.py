@@ -61,6 +61,7 @@ NOT_RUN = {
     "judge grade": "asks a model; test_cli_judge.py does it",
     "judge prompt 3fa2": "needs an answer that nothing judges; test_cli_judge.py does it",
     "dataset synthesize --role": "asks a teacher; test_teacher.py does it",
+    "adapters export lora-v1 merged": "loads a base model; test_merging.py does it",
     "doctor": "says what this machine lacks; test_doctor.py does it",
 }
 """Beginnings of examples that are not run here, each with the reason."""
@@ -81,6 +82,8 @@ BEFORE = {
         r"""printf '\211PNG\r\n\032\n' > my-pictures/a.png""",
         """echo '{"file_name": "a.png", "text": "A dot."}' > my-pictures/metadata.jsonl""",
     ],
+    "adapters push": ['grokputer settings set registry.url "$PWD/shared"'],
+    "adapters pull": ['grokputer settings set registry.url "$PWD/shared"', "grokputer adapters push"],
     "alerts test": ["grokputer settings set alert.webhook WEBHOOK"],
 }
 """What has to be typed before examples that begin so."""
