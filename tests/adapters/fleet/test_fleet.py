@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 from fake_vllm import FakeVllm
-from fleets import Kept, answered_by, fleet_of, stored
+from fleets import Kept, answered_by, fleet_of, stored, variant
 from tiny_base import Trained, click_examples
 
 from grokputer.adapters.registry.local import WeightStore
@@ -219,6 +220,25 @@ def test_unloading_asks_every_server_and_keeps_the_folder_while_one_may_have_it(
     assert [server.paths for server in servers] == [{}, {}]
     with pytest.raises(UnknownAdapter):
         fleet.complete(PAGES[0], adapter="lora-v1")
+    fleet.close()
+
+
+def test_the_least_recently_used_adapter_is_unloaded_where_there_are_too_many(
+    servers: Servers, store: WeightStore, trained: Trained, tmp_path: Path
+) -> None:
+    fleet = fleet_of(*servers, room=2)
+    folders = list[Path]()
+    for number in range(3):
+        named = partial(dict, revision=f"{number}")
+        folders.append(stored(store, variant(trained.done.adapter, tmp_path / f"variant-{number}", config=named)))
+    fleet.load("lora-v1", folders[0])
+    fleet.load("lora-v2", folders[1])
+    fleet.complete(PAGES[0], adapter="lora-v1")
+    fleet.load("lora-v3", folders[2])
+    assert fleet.names() == ["lora-v1", "lora-v3"]
+    assert all(set(server.paths) == {folders[0].name, folders[2].name} for server in servers)
+    fleet.load("lora-v2", folders[1])
+    assert fleet.complete(PAGES[0], adapter="lora-v2").text == "DONE"
     fleet.close()
 
 
