@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_vllm import FakeVllm
@@ -230,7 +232,7 @@ def test_the_least_recently_used_adapter_is_unloaded_where_there_are_too_many(
     fleet = fleet_of(*servers, room=2)
     folders = list[Path]()
     for number in range(3):
-        named = partial(dict, revision=f"{number}")
+        named: Callable[[dict[str, Any]], dict[str, Any]] = partial(dict, revision=f"{number}")
         folders.append(stored(store, variant(trained.done.adapter, tmp_path / f"variant-{number}", config=named)))
     fleet.load("lora-v1", folders[0])
     fleet.load("lora-v2", folders[1])
