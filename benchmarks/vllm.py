@@ -207,7 +207,8 @@ def play(python: Path, adapter: Path, port: int, folder: Path) -> list[tuple[str
         try:
             model.complete([{"role": "user", "content": "hello"}], adapter="lora-v1", max_tokens=1)
         except GrokputerError as error:
-            rows.append(("its folder deleted, asked for again", str(error).split(" in ")[0].replace(store.place, "")))
+            said = str(error).split(" in ")[0].replace(path.name, f"{path.name[:8]}...")
+            rows.append(("its folder deleted, asked for again", said))
         rows.append(("the server after that", "lives" if is_healthy(port) else "is dead"))
         model.close()
     return rows

@@ -116,6 +116,8 @@ class Member:
         return bool(self.problem) and not self._is_due()
 
     def _is_due(self) -> bool:
+        if self.is_settling:  # it was looked at before, and traffic of other adapters goes on
+            return False
         return time.monotonic() - self._looked >= self._look_s * (OUT if self.problem else 1)
 
     def _look(self) -> None:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
@@ -39,6 +39,8 @@ Ask = Callable[[VllmEndpoint, str | None], T]
 
 AT_ONCE = 16
 """Requests of one call that an endpoint gets at once; chosen: as many as the embedded model answers together."""
+ROOM = 16
+"""Adapters that the endpoints have of this process; chosen: live, canary and parents of some roles."""
 CLOSE_S = 30.0
 """Seconds that closing waits for answers in progress; chosen, as for the gateway."""
 
@@ -50,11 +52,17 @@ class VllmModel(Model):
     None where they see it as this program does.
     """
 
-    def __init__(self, members: Sequence[Member], base_hash: str, folder: str | None = None) -> None:
+    def __init__(
+        self, members: Sequence[Member], base_hash: str, folder: str | None = None, *, room: int = ROOM
+    ) -> None:
         self._members = list(members)
         self._base_hash = base_hash
         self._folder = folder
+        self._room = room
         self._weights: dict[str, Weights] = {}
+        self._used: dict[str, int] = {}
+        """The number of each adapter's latest use."""
+        self._uses = count()
         self._turn = count()
         self._threads = ThreadPoolExecutor(AT_ONCE * len(self._members), "vllm")
         self._closing = threading.Event()
@@ -174,6 +182,14 @@ class VllmModel(Model):
         found = self._prepare_all(weights)
         if all(served.proof is None for served in found):
             raise NotServed(found[0].problem)
+        self._used[name] = next(self._uses)
+        self._evict()
+
+    def _evict(self) -> None:
+        """Unload the least recently used adapters that are too many. One that is asked for later is loaded again."""
+        for name in sorted(self._weights, key=lambda each: self._used.get(each, -1))[: -self._room]:
+            with suppress(EnvironmentUnavailable, UnknownAdapter):
+                self.unload(name)
 
     def unload(self, name: str) -> None:
         """Let every endpoint forget the adapter: after that its folder may be deleted.
@@ -317,8 +333,9 @@ class VllmModel(Model):
         weights = self._weights.get(adapter)
         if weights is None:
             raise UnknownAdapter(f"adapter {adapter} is not loaded; loaded are: {', '.join(self.names()) or 'none'}")
+        self._used[adapter] = next(self._uses)
         if _look_at(weights.directory) != weights.files:
-            del self._weights[adapter]
+            self._weights.pop(adapter, None)
             for member in self._members:
                 try:
                     member.unload(weights.name)

@@ -52,7 +52,7 @@ _LISTED_URL = r"https?://[^\s/@?#,]+(/[^\s@?#,]*)?"
 """A URL in a list with commas."""
 
 MODEL_ENDPOINT = Form(
-    re.compile(rf"{_URL}|{_LISTED_URL}( *, *{_LISTED_URL})+"),
+    re.compile(rf"{_LISTED_URL}( *, *{_LISTED_URL})*"),
     "http:// or https:// with a host and a path alone; a key comes from OPENAI_API_KEY, never from here; "
     "several with commas between them where model.backend is vllm",
 )

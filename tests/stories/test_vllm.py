@@ -50,6 +50,7 @@ def look_always(history: History) -> None:
         member._look_s = 0.0
 
 
+@pytest.mark.slow
 def test_an_adapter_is_proven_judged_and_rolled_out_over_two_servers(
     history: History, servers: Servers, tiny_base: Path
 ) -> None:
@@ -110,6 +111,7 @@ def test_servers_that_apply_nothing_reject_the_adapter_and_those_that_are_away_d
     assert (known.status, known.reason) == ("rejected", "served, it changes nothing: its outputs are the base's")
 
 
+@pytest.mark.slow
 def test_a_log_that_moves_to_vllm_serves_what_a_local_model_was_proven_with(
     tmp_path: Path, tiny_base: Path, trained: Trained, servers: Servers
 ) -> None:

@@ -64,11 +64,15 @@ def store(tmp_path: Path) -> WeightStore:
 
 
 def fleet_of(
-    *servers: FakeVllm, record: ServedRecord | None = None, timeout_s: float = 20.0, folder: str | None = None
+    *servers: FakeVllm,
+    record: ServedRecord | None = None,
+    timeout_s: float = 20.0,
+    folder: str | None = None,
+    room: int = 16,
 ) -> VllmModel:
     """The fleet of these servers, which looks at each before every request."""
     endpoints = [VllmEndpoint(server.url, server.base, timeout_s=timeout_s) for server in servers]
-    return VllmModel([Member(each, record or Kept(), look_s=0.0) for each in endpoints], "tiny", folder)
+    return VllmModel([Member(each, record or Kept(), look_s=0.0) for each in endpoints], "tiny", folder, room=room)
 
 
 def stored(store: WeightStore, adapter: Path) -> Path:

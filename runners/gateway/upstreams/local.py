@@ -13,7 +13,7 @@ from ....domain.errors import DamagedWeights, EnvironmentUnavailable, GrokputerE
 from ....domain.page.media import BadMedia, complain_of_untaken, kinds_of, read_url
 from ....domain.page.messages import Completion, Request
 from ....domain.ports import complete, takes_of
-from ....domain.vocabulary import FailureReason
+from ....domain.vocabulary import Backend, FailureReason
 from .upstream import NoAnswer, Stream, Whole
 
 if TYPE_CHECKING:
@@ -107,9 +107,13 @@ class LocalUpstream:
     def model(self, adapter: str | None) -> Model:
         """The model, loaded, with the adapter. Called in a thread."""
         with self._loading:
-            self._services.state = self._state()
-            self._services.prepare(adapter)
-            return self._services.model
+            self._services.state = state = self._state()
+            model = self._services.model
+            if state.policy.model.backend != Backend.VLLM:
+                self._services.prepare(adapter)
+                return model
+        self._services.prepare(adapter)  # each server has a lock of its own, so that a proof holds up no other adapter
+        return model
 
 
 class _LocalStream:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_vllm import FakeVllm
-from fleets import Kept, answered_by, fleet_of, stored
+from fleets import Kept, answered_by, fleet_of, stored, variant
 from tiny_base import Trained, click_examples
 
 from grokputer.adapters.registry.local import WeightStore
@@ -76,8 +79,9 @@ def test_many_requests_are_shared_among_the_servers_and_answered_in_order(
     assert [it.text for it in answers if isinstance(it, Completion)][::2] == ["DONE"] * 8
     expected = [tiny_model.complete(page, max_tokens=8).text for page in PAGES]
     assert [it.text for it in answers if isinstance(it, Completion)][1::2] == expected
-    for name in (folder.name, "tiny"):
-        assert min(answered_by(servers, name)) > 0 and sum(answered_by(servers, name)) == 8
+    of_each = zip(answered_by(servers, folder.name), answered_by(servers, "tiny"), strict=True)
+    shared = [with_adapter + bare for with_adapter, bare in of_each]
+    assert min(shared) > 0 and sum(shared) == 16
     fleet.close()
 
 
@@ -219,6 +223,25 @@ def test_unloading_asks_every_server_and_keeps_the_folder_while_one_may_have_it(
     assert [server.paths for server in servers] == [{}, {}]
     with pytest.raises(UnknownAdapter):
         fleet.complete(PAGES[0], adapter="lora-v1")
+    fleet.close()
+
+
+def test_the_least_recently_used_adapter_is_unloaded_where_there_are_too_many(
+    servers: Servers, store: WeightStore, trained: Trained, tmp_path: Path
+) -> None:
+    fleet = fleet_of(*servers, room=2)
+    folders = list[Path]()
+    for number in range(3):
+        named: Callable[[dict[str, Any]], dict[str, Any]] = partial(dict, revision=f"{number}")
+        folders.append(stored(store, variant(trained.done.adapter, tmp_path / f"variant-{number}", config=named)))
+    fleet.load("lora-v1", folders[0])
+    fleet.load("lora-v2", folders[1])
+    fleet.complete(PAGES[0], adapter="lora-v1")
+    fleet.load("lora-v3", folders[2])
+    assert fleet.names() == ["lora-v1", "lora-v3"]
+    assert all(set(server.paths) == {folders[0].name, folders[2].name} for server in servers)
+    fleet.load("lora-v2", folders[1])
+    assert fleet.complete(PAGES[0], adapter="lora-v2").text == "DONE"
     fleet.close()
 
 

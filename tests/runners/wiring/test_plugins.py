@@ -292,12 +292,14 @@ def test_the_doctor_lists_each_part_and_what_is_wrong_with_it(db: Path) -> None:
 
 def test_an_unknown_backend_is_not_set(db: Path) -> None:
     said = refused("settings", "set", "model.backend", "lcoal", db=db)
-    assert "model.backend cannot be 'lcoal'; there are local, openai, parrot here" in said
+    assert "model.backend cannot be 'lcoal'; there are local, openai, parrot, vllm here" in said
 
 
 def test_a_backend_whose_package_is_gone_is_one_line(db: Path, site: Path) -> None:
     (site / "tiny_desk-1.5.dist-info" / "entry_points.txt").write_text("")
-    with pytest.raises(BadPlugin, match=r"model\.backend is 'parrot'; there are local, openai; set it to one of them"):
+    with pytest.raises(
+        BadPlugin, match=r"model\.backend is 'parrot'; there are local, openai, vllm; set it to one of them"
+    ):
         open_model(process_new_events(ledger := Ledger.open(db)).policy, ledger.get_content)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from chat_server import ChatServer
-from command_line import output, refused
+from command_line import call, output, refused
 
 from grokputer.domain.errors import MissingExtra, ModelError, NotServed
 from grokputer.domain.settings.settings import BadSetting, Policy, check_setting
@@ -27,7 +27,7 @@ def test_several_endpoints_are_for_vllm_alone(tmp_path: Path) -> None:
     with pytest.raises(BadSetting, match=r"model\.backend openai asks one endpoint; set it to one URL"):
         change(ledger, "model.backend", "openai")
     with pytest.raises(BadSetting, match="the model of one role is at one endpoint"):
-        change(ledger, "ocr.model.endpoint", BOTH)
+        change(ledger, "ocr.model.endpoint", "http://three:8000/v1, http://four:8000/v1")
     ledger.close()
 
 
@@ -55,9 +55,8 @@ def test_a_missing_endpoint_extra_or_server_is_one_line_with_what_to_do(
             with pytest.raises(MissingExtra, match=r"pip install 'grokputer\[endpoint\]'"):
                 _ = services.model
     ledger.close()
-    said = output("settings", "set", "model.endpoint", "http://127.0.0.1:9/v1", db=tmp_path / "events.db")
+    said = call("settings", "set", "model.endpoint", "http://127.0.0.1:9/v1", db=tmp_path / "events.db").stderr
     assert "http://127.0.0.1:9/v1 does not answer" in said
-    assert "refused" in said or "no connection" in said
 
 
 def test_every_server_must_list_the_base(tmp_path: Path) -> None:
