@@ -84,11 +84,7 @@ class Admission:
         """The key of the request, as ``key_of`` has it. Raises ``Refused``: 401 without a valid key, 403 without the scope."""
         known = self.key_of(request, is_basic=is_basic)
         if known is None:
-            raise Refused(
-                401,
-                f"this gateway needs a key, as in 'Authorization: Bearer {BEGINNING}...'; 'grokputer keys create' makes one",
-                {"www-authenticate": "Bearer"},
-            )
+            raise Refused(401, _say_no_key(request), {"www-authenticate": "Bearer"})
         if scope not in known.scopes:
             raise Refused(403, f"this key allows {', '.join(known.scopes)}; this needs {scope}")
         return known
@@ -156,6 +152,14 @@ class Admission:
             return await handler(request)
 
         return check
+
+
+def _say_no_key(request: web.Request) -> str:
+    """Why the request has no valid key, in words."""
+    made = "'grokputer keys create' makes one"
+    if request.headers.get("authorization", "").strip():
+        return f"this gateway does not know the key of this request: it is wrong, or was revoked; {made}"
+    return f"this gateway needs a key, as in 'Authorization: Bearer {BEGINNING}...'; {made}"
 
 
 def _password(basic: str) -> str:
