@@ -13,12 +13,15 @@ from command_line import lines
 from gateways import Served, serving
 from places import TESTS
 
+from grokputer.domain.errors import MissingExtra
 from grokputer.projections.state.state import State
 from grokputer.runners.gateway.pages.addresses import PAGES
 from grokputer.runners.gateway.site.visit import Page
 from grokputer.runners.store import states
+from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import Log
 from grokputer.runners.store.states import load_snapshot
+from grokputer.runners.use_cases.settings import change_setting
 from story import Story
 
 ODD = (
@@ -93,6 +96,10 @@ def test_a_setting_that_needs_a_library_that_is_missing_says_which_extra_has_it(
     sent = {"content-type": "application/json", "accept": "application/json"}
     status, _, said = gateway.ask("/settings", form, headers=sent)
     assert (status, "install it with: pip install 'grokputer[train]'" in said["error"]["message"]) == (400, True), said
+    ledger = Ledger.open(gateway.path)
+    with pytest.raises(MissingExtra, match="install it with"):
+        change_setting(ledger, "model.base", "Qwen/Qwen3-8B", actor="ada")
+    ledger.close()
 
 
 def test_an_address_that_there_is_not_is_a_page_for_a_person_and_json_for_a_program(gateway: Served) -> None:
