@@ -51,7 +51,7 @@ def step(id: UUID, version: int) -> StepTaken:
         originator_id=id, originator_version=version, time=datetime.now(UTC), actor="ada", step=version, role="action",
         prompt=f"sha256:{id.hex * 2}", answer=f"sha256:{id.hex * 2}", error="", model_ms=40, environment_ms=12,
         prompt_tokens=90, completion_tokens=9, tools=None, tool_calls=None,
-        kind="act", goal=0, found="", model=None, screen=None, confidence=None,
+        kind="act", goal=0, found="", model=None, screen=None, confidence=None, completion=None,
     )  # fmt: skip
 
 

@@ -125,7 +125,7 @@ class BadPlugin(GrokputerError):
 
 
 class BadRating(GrokputerError):
-    """A rating that is not a whole number from 1 to 5."""
+    """A rating that is not a whole number from 1 to 5, or whose words are longer or more than is kept."""
 
 
 class BadArgument(GrokputerError, ValueError):
@@ -139,6 +139,10 @@ class BadTools(GrokputerError, ValueError):
 
 class NotPossible(GrokputerError):
     """A command that the present state does not allow, such as rating a run that has not ended."""
+
+
+class BadStep(NotPossible):
+    """A step that the run does not have, or that goes with fewer stars."""
 
 
 class NotEnded(NotPossible):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from ...domain.page.messages import Completion, Message, Request
 from ...domain.page.tools import Tool
 from ...domain.ports import NO_MEDIA, Model, Proof
 from .reply import BadReply, read_models, read_reply
-from .streamed_reply import StreamedReply
+from .streamed_reply import StreamedReply, cut_event
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,7 +98,7 @@ class RemoteModel(Model):
             self._client.chat.completions.with_streaming_response.create(**body) as response,
         ):
             if "text/event-stream" in response.headers.get("content-type", ""):
-                yield from filter(None, map(reply.read_line, response.iter_lines()))
+                yield from filter(None, map(reply.read_event, _events(response.iter_bytes())))
             else:
                 yield reply.read_body(response.read())
 
@@ -233,6 +233,17 @@ class RemoteModel(Model):
         if isinstance(error, openai.APIStatusError):
             return f"HTTP {error.status_code}; check the model's name and the server's log"
         return type(error).__name__
+
+
+def _events(parts: Iterable[bytes]) -> Iterator[str]:
+    """The events of a stream that comes in these parts."""
+    kept = b""
+    for part in parts:
+        event, kept = cut_event(kept + part)
+        while event:
+            yield event.decode(errors="replace")
+            event, kept = cut_event(kept)
+    yield kept.decode(errors="replace")
 
 
 def _with_parts(message: Message, media: Mapping[str, str]) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from ...domain.errors import BadText, BadTools
+from ...domain.page.other_calls import as_call, calls_of
 from ...domain.page.tools import ToolCall, check_calls
 from ...domain.text import is_unicode
 
@@ -41,7 +42,7 @@ def read_reply(body: bytes, *, has_tools: bool = False) -> Reply:
     usage = reply.get("usage")
     counts = usage if isinstance(usage, dict) else {}
     message = _message(reply)
-    calls = read_calls(message.get("tool_calls"), has_tools=has_tools, has_text=bool(message.get("content")))
+    calls = read_calls(calls_of(message), has_tools=has_tools, has_text=bool(message.get("content")))
     text = "" if calls and message.get("content") is None else _text(message)
     return Reply(text, read_count(counts.get("prompt_tokens")), read_count(counts.get("completion_tokens")), calls)
 
@@ -63,6 +64,7 @@ def read_calls(value: object, *, has_tools: bool, has_text: bool) -> tuple[ToolC
 
 def _call(call: object) -> object:
     """The call without keys that only servers have; missing arguments, as some write them, are an empty object."""
+    call = as_call(call)
     function = call.get("function") if isinstance(call, Mapping) else None
     if not isinstance(call, Mapping) or not isinstance(function, Mapping):
         return call

@@ -1,10 +1,12 @@
 """An endpoint's reply that comes in parts: server-sent events, each with a piece of the answer.
 
-As a whole reply it comes from another program and may have any shape; see ``reply.py``.
+Where an event ends and what it says follows the HTML Standard, 9.2.6. As a whole reply it comes from another program and
+may have any shape; see ``reply.py``.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,8 +15,34 @@ from ...domain.text import is_unicode
 from .reply import BadReply, Reply, read_calls, read_count, read_json, read_reply
 
 DATA = "data:"
+"""The beginning of a line with data."""
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_BLANK_LINE = re.compile(rb"\r\r|(?:\r\n|\n)(?:\r\n|\n|\r(?=[^\n]))")
+"""The end of a line, and the blank line after it. A CR that came last may be the first half of CR LF, unless it follows
+another CR."""
 END = "[DONE]"
-"""The beginning of a line with an event, and what the last one holds."""
+"""The data of the last event."""
+
+
+def cut_event(kept: bytes) -> tuple[bytes, bytes]:
+    """The first event of the bytes with the blank line that ends it, empty where none has ended; and the bytes after it.
+
+    A line ends with LF, CR LF, or CR.
+    """
+    if b"\r" not in kept:
+        at = kept.find(b"\n\n") + 2
+        return (kept[:at], kept[at:]) if at > 1 else (b"", kept)
+    found = _BLANK_LINE.search(kept)
+    return (b"", kept) if found is None else (kept[: found.end()], kept[found.end() :])
+
+
+def data_of(event: str) -> str:
+    """The data of the event, of all its lines; empty where it has none, such as a comment."""
+    alone = event.strip("\r\n")
+    if alone.startswith(DATA) and "\n" not in alone and "\r" not in alone:  # nearly always
+        return alone[len(DATA) :].strip()
+    lines = [line[len(DATA) :] for line in _LINE_END.split(event) if line.startswith(DATA)]
+    return "\n".join(line.removeprefix(" ") for line in lines).strip()
 
 
 class StreamedReply:
@@ -30,17 +58,17 @@ class StreamedReply:
         """Whether the event came that ends a stream."""
         self._whole: Reply | None = None
 
-    def read_line(self, line: str) -> str:
-        """The text that the line of the stream adds, often none. Raises ``BadReply``."""
-        event = line.removeprefix(DATA).strip()
-        if not line.startswith(DATA) or not event:
+    def read_event(self, event: str) -> str:
+        """The text that the event of the stream adds, often none. Raises ``BadReply``."""
+        data = data_of(event)
+        if not data:
             return ""
-        if event == END:
+        if data == END:
             if not self._has_choices:
                 raise BadReply("has no choices")
             self._has_ended = self.is_over = True
             return ""
-        chunk = read_json(event.encode("utf-8", "surrogatepass"))
+        chunk = read_json(data.encode("utf-8", "surrogatepass"))
         choices, usage = chunk.get("choices"), chunk.get("usage")
         if isinstance(usage, dict):
             self._usage = usage
@@ -60,6 +88,8 @@ class StreamedReply:
         if not isinstance(delta, dict):
             raise BadReply("has a part that is no object")
         self._add_calls(delta.get("tool_calls"))
+        if isinstance(alone := delta.get("function_call"), dict):  # the form before tools
+            self._add_calls([{"index": 0, "id": "function_call_0", "function": alone}])
         text = _text(delta.get("content"))
         if text is not None:
             self._parts.append(text)
@@ -76,7 +106,7 @@ class StreamedReply:
             return self._whole
         if not self._has_ended:
             raise BadReply("broke off before its end")
-        called = [self._calls[index] for index in sorted(self._calls)]
+        called = [_whole_call(self._calls[index]) for index in sorted(self._calls)]
         calls = read_calls(called, has_tools=self._has_tools, has_text=bool(self._parts))
         if not self._parts and not calls:
             raise BadReply("has no text in its message")
@@ -104,14 +134,23 @@ class StreamedReply:
             if not isinstance(index, int) or not 0 <= index < MOST:
                 raise BadReply("has a call of a function that is not in OpenAI's form")
             call = self._calls.setdefault(index, {"id": None, "function": {"name": None, "arguments": ""}})
-            function = delta.get("function")
-            named = function if isinstance(function, dict) else {}
+            custom, function = delta.get("custom"), delta.get("function")
+            named = function if isinstance(function, dict) else custom if isinstance(custom, dict) else {}
+            call["is_custom"] = call.get("is_custom") or isinstance(custom, dict)
             call["id"] = call["id"] or delta.get("id")
             call["function"]["name"] = call["function"]["name"] or named.get("name")
-            piece = named.get("arguments")
+            piece = named.get("input" if call["is_custom"] else "arguments")
             call["function"]["arguments"] += piece if isinstance(piece, str) else ""
             if len(call["function"]["arguments"]) > LONGEST:
                 raise BadReply("has a call with arguments that are too long")
+
+
+def _whole_call(call: dict[str, Any]) -> object:
+    """The call of which all pieces have come."""
+    if not call.get("is_custom"):
+        return call
+    function = call["function"]
+    return {**call, "type": "custom", "custom": {"name": function["name"], "input": function["arguments"]}}
 
 
 def _text(content: object) -> str | None:

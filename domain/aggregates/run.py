@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from ..errors import NotEnded, NotPossible
+from ..errors import BadStep, NotEnded, NotPossible
 from ..events import (
     Assignment,
     Capability,
@@ -88,6 +88,7 @@ class TaskRun(RunRecord):
         model: str | None = None,
         screen: Screen | None = None,
         confidence: float | None = None,
+        completion: str | None = None,
         **fields: Any,
     ) -> None:
         """Record one step, by the run's own role or the one given; the fields are those of ``StepTaken`` without its
@@ -109,6 +110,7 @@ class TaskRun(RunRecord):
             model=model,
             screen=screen,
             confidence=confidence,
+            completion=completion,
             **fields,
         )
 
@@ -230,7 +232,7 @@ class TaskRun(RunRecord):
         not have."""
         if stars >= GOOD_STARS:
             if step is not None or fault is not None:
-                raise NotPossible(
+                raise BadStep(
                     f"a rating of {stars} finds no fault; a step or role at fault goes with fewer than {GOOD_STARS} stars"
                 )
             return None
@@ -249,10 +251,10 @@ class TaskRun(RunRecord):
         return self.roles[0] if len(self.roles) == 1 else None
 
     def require_step(self, step: int) -> None:
-        """Raise ``NotPossible`` where the run has no such step."""
+        """Raise ``BadStep`` where the run has no such step."""
         if not 1 <= step <= len(self.steps):
             has = f"its steps are 1 to {len(self.steps)}" if self.steps else "it has none"
-            raise NotPossible(f"run {self.id.hex[:8]} has no step {step}; {has}")
+            raise BadStep(f"run {self.id.hex[:8]} has no step {step}; {has}")
 
     def correct(self, source: str, correction: str, steps: int, is_verified: bool, context: Context) -> None:
         """Record a correction. Idempotent, unless the same correction was withdrawn in between."""

@@ -117,8 +117,8 @@ class Screen(TypedDict):
 @fact("StepTaken")
 class StepTaken(Event):
     AGGREGATE = "TaskRun"
-    VERSION = 6
-    TEXTS = ("prompt", "answer", "tools", "tool_calls", "screen")
+    VERSION = 7
+    TEXTS = ("prompt", "answer", "tools", "tool_calls", "screen", "completion")
     WORDS = ("actor", "error")
 
     step: int
@@ -157,6 +157,9 @@ class StepTaken(Event):
     """What a screen showed before the step; None without one."""
     confidence: float | None
     """The lowest score, 0 to 1, of the read words that the step used; None where it used none."""
+    completion: str | None
+    """Content key of the whole answer as OpenAI's API writes it, JSON, with all choices and fields that the model's server
+    gave: where a gateway may be asked for it again by its idempotency key. Else None. Since version 7."""
 
 
 @fact("PicturesKept")

@@ -40,11 +40,13 @@ LONGEST_CORRECTION = 200_000
 
 
 def check_words(comment: str | None, issues: Sequence[str]) -> None:
-    """Raise ``BadRating`` where the words of a rating are longer or more than is kept."""
+    """Raise ``BadRating`` where the words of a rating are longer or more than is kept, and for an issue without words."""
     if comment is not None and len(comment) > LONGEST_COMMENT:
         raise BadRating(f"the comment has {len(comment)} characters; it takes {LONGEST_COMMENT}")
     if len(issues) > MOST_ISSUES:
         raise BadRating(f"there are {len(issues)} issues; a rating takes {MOST_ISSUES}")
+    if not all(issue.strip() for issue in issues):
+        raise BadRating("an issue is blank; give its words, or leave it out")
     longest = max(map(len, issues), default=0)
     if longest > LONGEST_ISSUE:
         raise BadRating(f"an issue has {longest} characters; it takes {LONGEST_ISSUE}")
@@ -56,7 +58,8 @@ def check_stars(stars: Any) -> int:
     if isinstance(stars, str) and stars in tuple("12345"):
         return int(stars)
     if not isinstance(stars, int) or isinstance(stars, bool) or not 1 <= stars <= 5:
-        raise BadRating(f"{stars} is not a rating; give a whole number of stars from 1 to 5")
+        shown = repr(stars) if isinstance(stars, str) and not stars.strip() else stars
+        raise BadRating(f"{shown} is not a rating; give a whole number of stars from 1 to 5")
     return stars
 
 

@@ -103,6 +103,8 @@ class Setting:
             return self.renamed.get(str(value), str(value))
         if isinstance(value, bool):
             raise TypeError(value)
+        if isinstance(value, str) and not (value.isascii() and "_" not in value):
+            raise ValueError(value)  # Python reads digits of other scripts, and 5_0, which a person did not mean
         number = float(value)
         if self.type is float:
             return number

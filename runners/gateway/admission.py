@@ -92,11 +92,7 @@ class Admission:
         """The key of the request, as ``key_of`` has it. Raises ``Refused``: 401 without a valid key, 403 without the scope."""
         known = self.key_of(request, is_basic=is_basic)
         if known is None:
-            raise Refused(
-                401,
-                f"this gateway needs a key, as in 'Authorization: Bearer {BEGINNING}...'; 'grokputer keys create' makes one",
-                {"www-authenticate": "Bearer"},
-            )
+            raise Refused(401, _say_no_key(request), {"www-authenticate": "Bearer"})
         if scope not in known.scopes:
             raise Refused(403, f"this key allows {', '.join(known.scopes)}; this needs {scope}")
         return known
@@ -177,6 +173,14 @@ def _is_own_address(request: web.Request, host: str) -> bool:
         return False
     shown = f"[{own[0]}]" if ":" in own[0] else own[0]
     return host in (shown, f"{shown}:{own[1]}")
+
+
+def _say_no_key(request: web.Request) -> str:
+    """Why the request has no valid key, in words."""
+    made = "'grokputer keys create' makes one"
+    if request.headers.get("authorization", "").strip():
+        return f"this gateway does not know the key of this request: it is wrong, or was revoked; {made}"
+    return f"this gateway needs a key, as in 'Authorization: Bearer {BEGINNING}...'; {made}"
 
 
 def _password(basic: str) -> str:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from aiohttp import web
 
-from ...adapters.serving.reply import Reply
+from ...adapters.serving.reply import Reply, loads
 from ...domain.aggregates.base import derive_id
 from ...domain.errors import GrokputerError
 from ...domain.vocabulary import Scope
 from .chat_request import LONGEST_SESSION, BadRequest, ChatRequest, read_chat_request
-from .completions import DONE, CompletionWriter, write_frame
+from .completions import DONE, CompletionWriter, say_usage, write_frame, write_json
 from .exchange import NOT_KEPT, Ending, Exchange, Repeated, begin, finish, name_headers
 from .metrics.process import timing_of
 from .replies import Patience, Refused, error_body, no_answer, read_body, send_whole
 from .upstreams.upstream import NoAnswer
+from .upstreams.whole_completion import Gathering, frames_of
 
 if TYPE_CHECKING:
     from ...projections.state.access import AccessKey
@@ -44,7 +45,7 @@ async def _complete(gateway: Gateway, key: AccessKey, request: web.Request) -> w
         body = await read_body(request)
     asked = read_chat_request(body)
     gateway.process_metrics.count_parts(asked.body.get("messages"))
-    if asked.media or asked.unread:
+    if asked.media or asked.unread or asked.has_other_tools or asked.choices > 1:
         await gateway.require_readable(asked)
     gateway.admission.count_request(key)
     session = read_session(request.headers.get("x-session-id"))
@@ -74,7 +75,8 @@ async def _answer(
     except BaseException as error:
         await _end(gateway, key, exchange, Ending(problem=f"stopped by {type(error).__name__}"))
         raise
-    await _end(gateway, key, exchange, Ending(whole.reply))
+    kept = _text_of(whole.body) if exchange.is_repeatable else None
+    await _end(gateway, key, exchange, Ending(whole.reply, completion=kept))
     return await send_whole(request, whole.body, exchange.headers)
 
 
@@ -85,6 +87,7 @@ async def _stream(
     response, timing = _event_stream(exchange.headers), timing_of(request)
     stream = gateway.upstream(exchange).stream(exchange, headers)
     patience, timing.is_broken = Patience(request), True  # until its last frame has come
+    gathering = Gathering() if exchange.is_repeatable else None
     try:
         with timing.elsewhere():
             async with stream:
@@ -93,7 +96,10 @@ async def _stream(
                     async for frame in stream.frames():
                         await patience.write(response, frame)
                         timing.mark_first()
-        ending, timing.is_broken = Ending(stream.so_far()), False
+                        if gathering is not None:
+                            gathering.add(frame)
+        kept = None if gathering is None else write_json(gathering.completion())
+        ending, timing.is_broken = Ending(stream.so_far(), completion=kept), False
     except NoAnswer as error:
         ending = Ending(_part(stream.so_far()), str(error), error.reason)
         if not response.prepared:
@@ -154,17 +160,36 @@ async def _repeat(earlier: Repeated, asked: ChatRequest, request: web.Request) -
         )
     if earlier.text is None or run.failure is not None:
         raise Refused(409, f"{has_key} and gave no whole answer; use another key", {"x-should-retry": "false"})
-    headers = {**name_headers(run), "x-grokputer-repeated": "true"}
-    prompt_tokens, completion_tokens = run.tokens or (None, None)
-    reply = Reply(earlier.text, prompt_tokens, completion_tokens, tuple(earlier.calls))
-    writer = CompletionWriter(run.id, asked.model, asked.wants_usage)
+    headers, body = {**name_headers(run), "x-grokputer-repeated": "true"}, _body_of(earlier, asked.model)
     if not asked.is_stream:
-        return web.Response(body=writer.whole(reply), content_type="application/json", headers=headers)
+        return await send_whole(request, body, headers)
     response = _event_stream(headers)
-    await response.prepare(request)
-    text = [writer.text(reply.text, is_first=True)] if reply.text else []
-    await _finish(response, *text, *writer.end(reply))
+    with suppress(ConnectionError), Patience(request) as patience:
+        await response.prepare(request)
+        for frame in frames_of(loads(body), wants_usage=asked.wants_usage):
+            await patience.write(response, frame)
+        await _finish(response)
     return response
+
+
+def _body_of(earlier: Repeated, model: str) -> bytes:
+    """The answer in one piece as it was given. Of a run of an earlier version, what of it is known."""
+    prompt_tokens, completion_tokens = earlier.run.tokens or (None, None)
+    reply = Reply(earlier.text or "", prompt_tokens, completion_tokens, tuple(earlier.calls))
+    writer = CompletionWriter(earlier.run.id, model, wants_usage=True)
+    body = writer.whole(reply) if earlier.completion is None else earlier.completion.encode()
+    kept: dict[str, Any] = loads(body)
+    if kept.get("usage") is not None:
+        return body
+    return write_json({**kept, **say_usage(reply)}).encode()  # of a stream that was asked for without counts
+
+
+def _text_of(body: bytes) -> str:
+    """The JSON of a body that was read, which may be in another encoding than UTF-8."""
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return write_json(loads(body))
 
 
 def _event_stream(headers: Mapping[str, str]) -> web.StreamResponse:

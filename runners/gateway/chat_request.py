@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -13,6 +14,7 @@ from ...adapters.serving.reply import loads, refuse_constant
 from ...domain.errors import BadText, BadTools, GrokputerError
 from ...domain.page.media import AUDIO, KINDS, marks_in, without_marks, words_of, write_mark
 from ...domain.page.messages import Message
+from ...domain.page.other_calls import as_messages, as_tool
 from ...domain.page.tools import Tool, check_messages, check_tools
 from ...domain.text import is_unicode
 
@@ -22,7 +24,7 @@ LARGEST_NUMBER = 1e15
 """The largest number of a field; chosen: JSON has longer ones, which no float holds."""
 AUDIO_FORM = re.compile(r"[a-z0-9]{1,10}")
 """The format of a sound, such as ``wav``."""
-ROLES = {"developer": "system", "function": "tool"}
+ROLES = {"developer": "system"}
 """Roles of messages under other names, and what they are recorded as."""
 
 
@@ -32,6 +34,15 @@ class BadRequest(GrokputerError):
     def __init__(self, message: str, field: str | None = None) -> None:
         super().__init__(message)
         self.field = field
+
+
+@contextmanager
+def naming(field: str, *kinds: type[GrokputerError]) -> Iterator[None]:
+    """Raise errors of these kinds in the block as ``BadRequest`` with the field."""
+    try:
+        yield
+    except kinds as error:
+        raise BadRequest(str(error), field) from None
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,11 @@ class ChatRequest:
     """Whether a stream has to end with its token counts."""
     max_tokens: int | None
     temperature: float | None
+    has_other_tools: bool
+    """Whether it offers custom tools, or functions in the form before tools, whose calls have another form too."""
+    choices: int
+    """How many answers it asks for."""
+    seed: int | None
 
     @property
     def question(self) -> str:
@@ -91,6 +107,8 @@ def read_chat_request(body: bytes) -> ChatRequest:
     if not isinstance(model, str) or not model.strip():
         raise BadRequest("model is missing; give a role such as action, an adapter, or base", "model")
     options = value.get("stream_options")
+    if not isinstance(options, dict | None):
+        raise BadRequest("stream_options is no object", "stream_options")
     parts = _Parts()
     messages = _messages(value.get("messages"), parts)
     return ChatRequest(
@@ -99,11 +117,15 @@ def read_chat_request(body: bytes) -> ChatRequest:
         messages=messages,
         media=parts.media,
         unread=tuple(parts.unread),
-        tools=_checked(check_tools, value.get("tools") or [], "tools"),
-        is_stream=value.get("stream") is True,
-        wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
+        tools=_tools(value),
+        is_stream=_flag(value, "stream"),
+        wants_usage=_flag(options or {}, "include_usage", "stream_options"),
         max_tokens=_number(value, "max_completion_tokens", int) or _number(value, "max_tokens", int),
         temperature=_number(value, "temperature", float),
+        has_other_tools=bool(value.get("functions"))
+        or any(tool.get("type") == "custom" for tool in value.get("tools") or ()),
+        choices=_number(value, "n", int) or 1,
+        seed=_number(value, "seed", int, has_sign=True),
     )
 
 
@@ -121,7 +143,7 @@ def _messages(given: object, parts: _Parts) -> tuple[Message, ...]:
     if not all(isinstance(message, dict) for message in given):
         raise BadRequest("messages has an entry that is no object", "messages")
     messages: tuple[Message, ...] = _checked(
-        check_messages, [_in_words(message, parts) for message in given], "messages"
+        check_messages, [_in_words(message, parts) for message in as_messages(given)], "messages"
     )
     return messages
 
@@ -177,19 +199,40 @@ def _url_of(part: Mapping[str, Any]) -> str | None:
 
 
 def _checked(check: Any, value: object, field: str) -> Any:
-    try:
+    with naming(field, BadTools, BadText):
         return check(value, field)
-    except (BadTools, BadText) as error:
-        raise BadRequest(str(error), field) from None
 
 
-def _number(body: Mapping[str, Any], field: str, kind: type[int | float]) -> Any:
+def _tools(body: Mapping[str, Any]) -> Any:
+    """The functions that are offered, in whatever form."""
+    tools, functions = body.get("tools"), body.get("functions")
+    for name, given in (("tools", tools), ("functions", functions)):
+        if not isinstance(given, list | None):
+            raise BadRequest(f"{name} is {_show(given)}; it takes a list", name)
+    older = [{"type": "function", "function": function} for function in functions or ()]
+    return _checked(check_tools, [*map(as_tool, tools or ()), *older], "tools" if tools else "functions")
+
+
+def _flag(body: Mapping[str, Any], name: str, field: str | None = None) -> bool:
+    """Whether the field is true; an endpoint may read ``1`` as true, and the gateway must know what it asks for."""
+    value = body.get(name)
+    if not isinstance(value, bool | None):
+        raise BadRequest(f"{name} is {_show(value)}; it takes true or false", field or name)
+    return bool(value)
+
+
+def _number(body: Mapping[str, Any], field: str, kind: type[int | float], *, has_sign: bool = False) -> Any:
+    """The number in the field, whole ones from 1 on, others from 0 on; one that ``has_sign`` is of 64 bits."""
     value = body.get(field)
     if value is None:
         return None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER
-    if not is_number or (kind is int and (value != int(value) or value < 1)):
-        raise BadRequest(
-            f"{field} is {json.dumps(value)[:40]}, which is no {'whole ' if kind is int else ''}number", field
-        )
+    least, most = (-(2**63), 2**64) if has_sign else (1 if kind is int else 0, LARGEST_NUMBER)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
+    if not is_number or (kind is int and value != int(value)):
+        whole = "whole " if kind is int else ""
+        raise BadRequest(f"{field} is {_show(value)}, which is no {whole}number that it takes", field)
     return kind(value)
+
+
+def _show(value: object) -> str:
+    return json.dumps(value)[:40]

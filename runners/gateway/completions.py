@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ...adapters.serving.streamed_reply import DATA, END
+from ...domain.text import is_unicode
 
 if TYPE_CHECKING:
     from ...adapters.serving.reply import Reply
@@ -35,7 +36,7 @@ class CompletionWriter:
         if reply.calls:
             message["tool_calls"] = reply.calls
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish(reply)}
-        body = {**self._head("chat.completion"), "choices": [choice], **_usage(reply)}
+        body = {**self._head("chat.completion"), "choices": [choice], **say_usage(reply)}
         return json.dumps(body, ensure_ascii=False).encode()
 
     def text(self, text: str, *, is_first: bool) -> bytes:
@@ -55,7 +56,7 @@ class CompletionWriter:
         frames = [self._frame(delta, None) for delta in deltas[:-1]]
         frames.append(self._frame(deltas[-1], _finish(reply)))
         if self.wants_usage:
-            frames.append(write_frame({**self._head("chat.completion.chunk"), "choices": [], **_usage(reply)}))
+            frames.append(write_frame({**self._head("chat.completion.chunk"), "choices": [], **say_usage(reply)}))
         return frames
 
     def _frame(self, delta: Mapping[str, Any], finish: str | None) -> bytes:
@@ -68,14 +69,21 @@ class CompletionWriter:
 
 def write_frame(value: Mapping[str, Any]) -> bytes:
     """One event of a stream. JSON has no line breaks, so no text can end it."""
-    return f"{DATA} {json.dumps(value, ensure_ascii=False)}\n\n".encode()
+    return f"{DATA} {write_json(value)}\n\n".encode()
+
+
+def write_json(value: Mapping[str, Any]) -> str:
+    """The value as JSON that is valid Unicode: an endpoint's may have half a character, which stays escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if is_unicode(text) else json.dumps(value)
 
 
 def _finish(reply: Reply) -> str:
     return "tool_calls" if reply.calls else "stop"
 
 
-def _usage(reply: Reply) -> dict[str, Any]:
+def say_usage(reply: Reply) -> dict[str, Any]:
+    """The counts of tokens as a completion has them; nothing where they are not known."""
     if reply.prompt_tokens is None or reply.completion_tokens is None:
         return {}
     counts = {"prompt_tokens": reply.prompt_tokens, "completion_tokens": reply.completion_tokens}

@@ -53,6 +53,8 @@ class Exchange:
     prices: CostSettings
     keeps_texts: bool = True
     """Whether its texts are stored; its other facts always are."""
+    is_repeatable: bool = False
+    """Whether it has an idempotency key, so that its answer may be asked for again."""
     started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -79,6 +81,8 @@ class Ending:
     problem: str = ""
     reason: FailureReason = FailureReason.ENVIRONMENT
     """Where there is a problem. ``environment`` counts for no arm."""
+    completion: str | None = None
+    """The whole answer as JSON, where it may be asked for again."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,8 @@ class Repeated:
     text: str | None
     """The answer that was given; None where it was erased or not kept, and while there is none."""
     calls: Sequence[Any]
+    completion: str | None = None
+    """The whole answer as it was given, JSON; None where it was erased or not kept, and of runs of earlier versions."""
 
 
 def name_headers(run: TaskRun) -> dict[str, str]:
@@ -158,7 +164,7 @@ def begin(
             inputs=tuple(map(desk.ledger.put_picture, asked.inputs)) if keeps_texts else (),
         )
         model, prices = desk.state.policy.model, _prices(desk, chosen)
-        return (run,), Exchange(run, asked, role, chosen, model, prices, keeps_texts)
+        return (run,), Exchange(run, asked, role, chosen, model, prices, keeps_texts, repeatable is not None)
 
     return change
 
@@ -170,7 +176,7 @@ def finish(exchange: Exchange, ending: Ending, holder: str) -> Change[TaskRun]:
     def change(desk: Desk) -> tuple[Sequence[Aggregate], TaskRun]:
         run, reply = exchange.run, ending.reply
         if reply is not None:
-            _take_step(desk, exchange, reply, took_ms, holder)
+            _take_step(desk, exchange, reply, took_ms, holder, ending.completion)
         context = _after(desk, run, holder)
         if ending.problem:
             detail = desk.ledger.put(as_text(ending.problem), "the problem")
@@ -242,7 +248,7 @@ def _policy(desk: Desk, asked: ChatRequest, role: str) -> dict[str, Any]:
     }
 
 
-def _take_step(desk: Desk, exchange: Exchange, reply: Reply, took_ms: int, holder: str) -> None:
+def _take_step(desk: Desk, exchange: Exchange, reply: Reply, took_ms: int, holder: str, completion: str | None) -> None:
     asked = exchange.asked
 
     def put(text: str, what: str) -> str:
@@ -262,6 +268,7 @@ def _take_step(desk: Desk, exchange: Exchange, reply: Reply, took_ms: int, holde
         environment_ms=0,
         prompt_tokens=reply.prompt_tokens,
         completion_tokens=reply.completion_tokens,
+        completion=put(completion, "the answer") if completion and exchange.keeps_texts else None,
     )
 
 
@@ -284,7 +291,8 @@ def _repeated(desk: Desk, run: TaskRun, asked: ChatRequest) -> Repeated:
     is_same = prompt is None or json.loads(prompt) == json.loads(_prompt(desk, asked)[0])
     calls = read_stored(step.tool_calls, desk.ledger.get_content)
     text = desk.ledger.get_content(step.answer)
-    return Repeated(run, is_same, None if calls is None else text, calls or ())
+    completion = None if step.completion is None else desk.ledger.get_content(step.completion)
+    return Repeated(run, is_same, None if calls is None else text, calls or (), completion)
 
 
 def _after(desk: Desk, run: TaskRun, holder: str) -> Context:

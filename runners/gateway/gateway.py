@@ -132,6 +132,10 @@ class Gateway:
         state = self.owner.state
         if self._local is None or state is None or state.policy.model.backend in ELSEWHERE:
             return
+        if asked.choices > 1:
+            raise BadRequest(f"n is {asked.choices}; a model of this process gives one answer", "n")
+        if asked.has_other_tools:
+            raise BadRequest("a model of this process calls functions alone: tools of type function", "tools")
         if problem := await self._local.complain_of(asked):
             raise BadRequest(problem, "messages")
 

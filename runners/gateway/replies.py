@@ -12,7 +12,8 @@ from typing import Any, Self
 from aiohttp import web
 from eventsourcing.persistence import IntegrityError
 
-from ...domain.errors import GrokputerError, LogError, NotFound, NotPossible
+from ...domain.errors import BadStep, GrokputerError, LogError, NotFound, NotPossible, UnknownAdapter
+from ..wiring.extras import explain_missing_module
 from .chat_request import BadRequest
 from .owner import Busy
 from .upstreams.upstream import NoAnswer
@@ -226,10 +227,15 @@ def reply_to(error: Exception) -> web.Response | None:
             return error_reply(503, message, headers={"retry-after": "1"})
         case IntegrityError():
             return error_reply(409, "the same request is being recorded", headers={"retry-after": "1"})
-        case NotFound():
+        case NotFound() | UnknownAdapter():
             return error_reply(404, message)
+        case BadStep():
+            return error_reply(400, message, "step")
         case NotPossible():
             return error_reply(409, message)
         case GrokputerError():
             return error_reply(400, message)
+        case ModuleNotFoundError():
+            missing = explain_missing_module(error)
+            return None if missing is None else reply_to(missing)
     return None

@@ -60,6 +60,8 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("StepTaken", 4): lambda state: {**state, "tools": None, "tool_calls": None},
     # Every step was an act, and no screen was kept.
     ("StepTaken", 5): lambda state: {**state, **STEP_OF_VERSION_5},
+    # No answer was kept as it was given.
+    ("StepTaken", 6): lambda state: {**state, "completion": None},
     ("TaskSucceeded", 1): lambda state: {**state, "others": []},
     ("TaskFailed", 1): _failed_alone,
     ("TaskRated", 1): _rated_alone,

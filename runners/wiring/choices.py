@@ -19,7 +19,7 @@ from ..environments.senses.local_listener import NO_FOLDER, complain_of_model
 from ..environments.senses.remote_listener import MODEL
 from .availability import check_base, check_endpoint, check_endpoints
 from .environments import FOR_BENCHMARKS, OWN
-from .extras import complain_of_reporter
+from .extras import complain_of_reporter, explain_missing_module
 from .models import Content, backend_names, base_of
 from .probe import Availability
 from .registries import registry_names
@@ -55,9 +55,14 @@ def is_choice(key: str) -> bool:
 def check_choice(key: str, policy: Policy, content: Content) -> str:
     """A warning about the value of a key that ``is_choice``, in the policy that is about to be in force; empty for none.
 
-    Raises ``BadSetting`` for a value that cannot work.
+    Raises ``BadSetting`` for a value that cannot work, and ``MissingExtra`` where the check needs a library that is missing.
     """
-    found = _CHECKS[without_role(key)](key, policy, content)
+    try:
+        found = _CHECKS[without_role(key)](key, policy, content)
+    except ModuleNotFoundError as error:
+        if (missing := explain_missing_module(error)) is None:
+            raise
+        raise missing from error
     if found is None or found.result == "ok":
         return ""
     if found.result == "fail" and found.is_certain:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ....domain.vocabulary import Arm
-from ...state.metrics import RunCounts
 from ...state.ratings import BASE
 from ...state.state import State
 
@@ -29,6 +27,8 @@ class Figures:
     runs: int
     success: float | None
     """Share of its runs with known success that succeeded; None without one."""
+    known: int
+    """Its runs with known success."""
 
 
 @dataclass(frozen=True)
@@ -82,15 +82,10 @@ def measure_progress(state: State, role: str) -> Progress:
 def _figures(state: State, role: str, adapter: str | None) -> Figures:
     sums, name = state.ratings.sums(role, adapter), adapter or BASE
     in_traffic = [counts for of, arm, counts in state.metrics.of_role(role) if of == name and arm != Arm.PINNED]
-    return Figures(name, sums.count, sums.mean, sum(counts.runs for counts in in_traffic), _success(in_traffic))
-
-
-def _success(counted: Iterable[RunCounts]) -> float | None:
-    known, succeeded = 0, 0
-    for counts in counted:
-        known += counts.runs - counts.unknown
-        succeeded += counts.succeeded
-    return succeeded / known if known else None
+    runs = sum(counts.runs for counts in in_traffic)
+    known = runs - sum(counts.unknown for counts in in_traffic)
+    success = sum(counts.succeeded for counts in in_traffic) / known if known else None
+    return Figures(name, sums.count, sums.mean, runs, success, known)
 
 
 def _gain(before: float | None, now: float | None) -> float | None:

@@ -9,13 +9,14 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from ....domain.aggregates.run import TaskRun
-from ....domain.errors import BadArgument, GrokputerError, NotPossible
+from ....domain.errors import BadArgument, BadRating, GrokputerError, NotPossible
 from ....domain.rules.rating import (
     ISSUES,
     LONGEST_COMMENT,
     LONGEST_CORRECTION,
     LONGEST_ISSUE,
     check_stars,
+    check_words,
     propose_fault,
 )
 from ....domain.settings.settings import ROLES, Policy
@@ -31,6 +32,7 @@ from ...store.states import load_state
 from ...use_cases import corrections
 from ...use_cases.intake.feedback import OtherFeedback, ProgramFeedback, take_feedback, was_taken
 from ...use_cases.lookups import require_role
+from ..chat_request import naming
 from ..replies import Refused
 from ..site.visit import Done, Form, View, Visit
 from .runs import describe_run, id_of
@@ -123,13 +125,20 @@ def save(visit: Visit) -> Done:
 
 
 def _read_rating(visit: Visit, id: UUID) -> ProgramFeedback:
-    """The rating in the form. Raises ``BadArgument``, ``BadRating``."""
+    """The rating in the form. Raises ``BadRequest``."""
     form = visit.form
     comment = form.one("comment").replace("\r\n", "\n") or None
+    issues = tuple(issue for issue in (*form.several("issue"), form.one("own_issue")) if issue.strip())
+    with naming("stars", BadRating):
+        stars = check_stars(form.one("stars"))
+    with naming("comment", BadRating):
+        check_words(comment, ())
+    with naming("issue", BadRating):
+        check_words(None, issues)
     return ProgramFeedback(
         run=id,
-        stars=check_stars(form.one("stars")),
-        issues=tuple(issue for issue in (*form.several("issue"), form.one("own_issue")) if issue),
+        stars=stars,
+        issues=issues,
         comment=comment,
         step=form.number("step", 1, 10_000),
         id=visit.form_id,

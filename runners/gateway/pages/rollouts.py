@@ -24,6 +24,7 @@ from ...use_cases import rollouts as use_case
 from ...use_cases.overview import list_rollouts as view_rollouts
 from ...use_cases.overview import view_rollout
 from ...wiring.services import require_adapter
+from ..chat_request import BadRequest
 from ..site.visit import Done, View, Visit
 
 if TYPE_CHECKING:
@@ -92,11 +93,12 @@ def show_rollout(visit: Visit) -> View:
 
 
 def decide(visit: Visit) -> Done:
-    """Take the decision in the form, in the visitor's name. Raises ``NotPossible``, ``UnknownAdapter``, ``DamagedWeights``."""
+    """Take the decision in the form, in the visitor's name. Raises ``BadRequest``, ``NotPossible``, ``UnknownAdapter``,
+    ``DamagedWeights``."""
     form, adapter = visit.form, visit.name("adapter")
     wanted, actor = form.one("decision"), visit.visitor.name
     if wanted not in list(HandDecision):
-        raise NotPossible(f"{wanted[:40]!r} is not a decision; there are {', '.join(HandDecision)}")
+        raise BadRequest(f"{wanted[:40]!r} is not a decision; there are {', '.join(HandDecision)}", "decision")
     done = _take(visit.ledger, HandDecision(wanted), adapter, form.reason("a decision by hand"), actor, visit)
     said = f"{done.adapter} is {done.phase}, with {done.weight_percent} % of the runs of role {done.role}; "
     said += f"live is {done.live or 'the base'}"
@@ -118,7 +120,7 @@ def _take(
         case HandDecision.SHARE:
             percent = visit.form.number("percent", 1, 99)
             if percent is None:
-                raise NotPossible("the share is missing; it takes a whole number from 1 to 99")
+                raise BadRequest("the share is missing; it takes a whole number from 1 to 99", "percent")
             sent_as = visit.form_id and derive_id("decision", visit.visitor.key, visit.form_id).hex
             return use_case.set_share(ledger, adapter, percent, reason=reason, actor=actor, sent_as=sent_as)
         case HandDecision.ROLL_BACK:

@@ -9,13 +9,14 @@ from ....domain.events import PolicyChanged
 from ....domain.events.base import KEY
 from ....domain.settings.listing import setting_row, setting_rows, subject_of
 from ....domain.settings.running import TEXT_SETTINGS
-from ....domain.settings.settings import ROLES, check_key, current_key, role_of, without_role
+from ....domain.settings.settings import ROLES, BadSetting, check_key, current_key, role_of, without_role
 from ....projections.wording.sentences import say_value, short_text
 from ...explain.answers import answer
 from ...explain.explanation import explain
 from ...store.log import Log
 from ...store.states import load_state
 from ...use_cases.settings import SettingChange, change_setting, unset_setting
+from ..chat_request import BadRequest, naming
 from ..site.visit import Done, View, Visit
 from .history import say_iso
 
@@ -77,7 +78,8 @@ def change(visit: Visit) -> Done:
     """Change the setting in the form, or remove its value, in the visitor's name. Raises ``BadSetting``, ``NotPossible``."""
     form, ledger = visit.form, visit.ledger
     key, reason, actor = form.one("key"), form.reason("a change of a setting"), visit.visitor.name
-    check_key(key)
+    with naming("key", BadSetting):
+        check_key(key)
     key = current_key(key)
     if (name := without_role(key)).endswith("endpoint") or name in LOCAL:
         raise NotPossible(
@@ -88,9 +90,10 @@ def change(visit: Visit) -> Done:
         changed, again = unset_setting(ledger, key, reason=reason, actor=actor), " again"
     elif "value" in form.values:
         value = form.one("value").replace("\r\n", "\n")
-        changed, again = change_setting(ledger, key, value, reason=reason, actor=actor, with_files=False), ""
+        with naming("value", BadSetting):
+            changed, again = change_setting(ledger, key, value, reason=reason, actor=actor, with_files=False), ""
     else:
-        raise NotPossible(f"the value of {key} is missing")
+        raise BadRequest(f"the value of {key} is missing", "value")
     data = {"key": key, "value": changed.new, "position": changed.position, "not_for": list(changed.not_for)}
     return Done(f"/settings/{key}", _say_change(ledger, key, changed, again), data=data)
 

@@ -11,12 +11,14 @@ from uuid import UUID
 from aiohttp import web
 
 from ....domain.aggregates.run import TaskRun
-from ....domain.errors import NotEnded
-from ....domain.rules.rating import check_stars
+from ....domain.errors import BadRating, BadText, NotEnded
+from ....domain.rules.rating import check_stars, check_words
 from ....domain.text import check_text
 from ....domain.vocabulary import Scope
+from ...feedback.corrections import BadCorrection
+from ...use_cases.corrections import check_length
 from ...use_cases.intake.feedback import OtherFeedback, ProgramFeedback, TakenFeedback, take_feedback
-from ..chat_request import LONGEST_SESSION, BadRequest, read_object
+from ..chat_request import LONGEST_SESSION, BadRequest, naming, read_object
 from ..replies import LONGEST_FORM, Refused, json_reply, read_body
 from .catalog import run_id
 
@@ -94,29 +96,46 @@ def read_feedback(given: dict[str, Any]) -> ProgramFeedback:
     texts = {field: read_text(given, field) for field in ("id", "run", "session", "comment", "correction")}
     if texts["session"] is not None and len(texts["session"]) > LONGEST_SESSION:
         raise BadRequest(f"session takes at most {LONGEST_SESSION} characters", "session")
-    stars, step = given.get("stars"), given.get("step")
-    if step is not None and (not isinstance(step, int) or isinstance(step, bool)):
-        raise BadRequest("step is no whole number", "step")
+    step = given.get("step")
+    if step is not None and (not isinstance(step, int) or isinstance(step, bool) or step < 1):
+        raise BadRequest("step is no whole number from 1 on", "step")
     return ProgramFeedback(
         run=None if texts["run"] is None else run_id(texts["run"]),
         session=texts["session"],
-        stars=None if stars is None else check_stars(stars),
+        stars=_read_stars(given.get("stars")),
         issues=_read_issues(given.get("issues")),
-        comment=texts["comment"],
+        comment=check_comment(texts["comment"], "comment"),
         step=step,
-        correction=texts["correction"],
+        correction=check_correction(texts["correction"], "correction"),
         id=check_id(texts["id"]),
     )
 
 
 def read_text(given: dict[str, Any], field: str) -> str | None:
-    """The text in the field; None where there is none. Raises ``BadRequest`` for another value, ``BadText``."""
+    """The text in the field; None where there is none. Raises ``BadRequest`` for another value."""
     value = given.get(field)
     if value is None:
         return None
     if not isinstance(value, str):
         raise BadRequest(f"{field} is no text", field)
-    return check_text(value, field)
+    with naming(field, BadText):
+        return check_text(value, field)
+
+
+def check_comment(comment: str | None, field: str) -> str | None:
+    """The comment. Raises ``BadRequest`` with the field for one that is longer than is kept."""
+    with naming(field, BadRating):
+        check_words(comment, ())
+    return comment
+
+
+def check_correction(correction: str | None, field: str) -> str | None:
+    """The correction. Raises ``BadRequest`` with the field for one that is blank, or longer than is kept."""
+    if correction is not None and not correction.strip():
+        raise BadRequest("the correction must not be empty; give the right answer", field)
+    with naming(field, BadCorrection):
+        check_length(correction or "")
+    return correction
 
 
 def check_id(id: str | None) -> str | None:
@@ -126,8 +145,15 @@ def check_id(id: str | None) -> str | None:
     return id
 
 
+def _read_stars(given: object) -> int | None:
+    with naming("stars", BadRating):
+        return None if given is None else check_stars(given)
+
+
 def _read_issues(given: object) -> tuple[str, ...]:
     issues = [] if given is None else given
     if not isinstance(issues, list) or not all(isinstance(issue, str) for issue in issues):
         raise BadRequest("issues is no list of texts", "issues")
-    return tuple(check_text(issue, "issues") for issue in issues)
+    with naming("issues", BadRating, BadText):
+        check_words(None, issues)
+        return tuple(check_text(issue, "issues") for issue in issues)

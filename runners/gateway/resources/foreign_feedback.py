@@ -10,14 +10,14 @@ from aiohttp import web
 
 from ....domain.aggregates.feedback import feedback_id
 from ....domain.aggregates.run import TaskRun
-from ....domain.errors import NotPossible
+from ....domain.errors import BadText, NotPossible
 from ....domain.text import check_text
 from ....domain.vocabulary import Scope
 from ...use_cases.intake.feedback import ProgramFeedback
-from ..chat_request import BadRequest, read_object
+from ..chat_request import BadRequest, naming, read_object
 from ..replies import LONGEST_FORM, json_reply, read_body
 from .catalog import run_id
-from .feedback import check_id, read_text, record
+from .feedback import check_comment, check_correction, check_id, read_text, record
 
 if TYPE_CHECKING:
     from ..gateway import Gateway
@@ -69,7 +69,7 @@ def read_tensorzero(given: dict[str, Any], id: str) -> ProgramFeedback:
     if run is None:
         raise BadRequest(f"a {name} is about an inference; a session takes scores alone", "episode_id")
     if name == "comment":
-        return ProgramFeedback(run=run_id(run), comment=read_text(given, "value") or "", id=id)
+        return ProgramFeedback(run=run_id(run), comment=check_comment(read_text(given, "value"), "value") or "", id=id)
     return ProgramFeedback(run=run_id(run), correction=_text_of(value), id=id)
 
 
@@ -79,7 +79,7 @@ def read_langfuse(given: dict[str, Any]) -> ProgramFeedback:
     session = None if run is not None else read_text(given, "sessionId")
     if run is None and session is None:
         raise BadRequest("give traceId, which is a run, or sessionId", "traceId")
-    name, comment = read_text(given, "name"), read_text(given, "comment")
+    name, comment = read_text(given, "name"), check_comment(read_text(given, "comment"), "comment")
     if not name:
         raise BadRequest("name is missing", "name")
     if session is not None and comment:
@@ -132,4 +132,7 @@ def _text_of(value: object) -> str:
     texts = [text for text in given if isinstance(text, str)]
     if not texts or len(texts) < len(given):
         raise BadRequest("value of a correction is text, or a list of blocks with text", "value")
-    return check_text("\n".join(texts), "value")
+    with naming("value", BadText):
+        text = check_text("\n".join(texts), "value")
+    check_correction(text, "value")
+    return text

@@ -73,6 +73,12 @@ _FUNCTION_CALL = an_object(
         ("name", "arguments"), name={"type": "string", "pattern": "^[a-zA-Z0-9_-]{1,64}$"}, arguments=TEXT
     ),
 )
+_CUSTOM_CALL = an_object(
+    ("id", "type", "custom"),
+    id={"type": "string", "minLength": 1},
+    type=one_of("custom"),
+    custom=an_object(("name", "input"), name={"type": "string", "pattern": "^[a-zA-Z0-9_-]{1,64}$"}, input=TEXT),
+)
 _USAGE = an_object(
     ("prompt_tokens", "completion_tokens", "total_tokens"),
     prompt_tokens=COUNT,
@@ -91,7 +97,7 @@ SCHEMAS: dict[str, Schema] = {
         ("role",),
         role=one_of("system", "developer", "user", "assistant", "tool", "function"),
         content={"anyOf": [TEXT, {"type": "null"}, a_list(ref("Part"))]},
-        tool_calls=a_list(_FUNCTION_CALL),
+        tool_calls=a_list({"anyOf": [_FUNCTION_CALL, _CUSTOM_CALL]}),
         tool_call_id=TEXT,
         name=TEXT,
     ),
@@ -116,6 +122,7 @@ SCHEMAS: dict[str, Schema] = {
         max_tokens={"type": "integer", "minimum": 1},
         max_completion_tokens={"type": "integer", "minimum": 1},
         temperature={"type": "number", "minimum": 0, "maximum": 2},
+        n={"type": "integer", "minimum": 1},
         seed={"type": "integer"},
     ),
     "ChatCompletion": an_object(
@@ -177,7 +184,7 @@ SCHEMAS: dict[str, Schema] = {
         id=FEEDBACK_ID,
         run={"type": "string", "description": "The run, by its id or that of its completion."},
         session=SESSION,
-        stars=STARS,
+        stars={"anyOf": [STARS, one_of("1", "2", "3", "4", "5")]},
         issues=a_list({"type": "string", "maxLength": LONGEST_ISSUE}, maxItems=MOST_ISSUES),
         comment={"type": "string", "maxLength": LONGEST_COMMENT},
         step={

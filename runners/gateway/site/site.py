@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, unquote
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
-from ....domain.errors import GrokputerError
+from ....domain.errors import GrokputerError, NotFound
 from ....domain.text import check_text
+from ....projections.wording.sentences import short_text
 from ...store.ledger import Ledger
 from ...store.place import open_store
 from ...use_cases.reading.kept import Kept
+from ..chat_request import BadRequest
 from ..pages.addresses import PAGES
 from ..protocol import meet_expectation
-from ..replies import LONGEST_FORM, Refused, error_body, error_reply, json_reply, read_body, reply_to
+from ..replies import LONGEST_FORM, Handler, Refused, error_body, error_reply, json_reply, read_body, reply_to
 from ..resources.feedback import check_id
 from . import live
 from .door import COOKIE, VALID_S, Door, is_from_here, secret_of
@@ -60,6 +63,8 @@ MOST_WAITING = 30
 """Visits that wait for one such page; more are told to come back. Chosen."""
 MOST_ANSWERS = 100
 """Forms whose answers are kept for the case that they come again; chosen: those of the last minutes."""
+SHOWN = 100
+"""Characters of an address that there is not, in the message about it; chosen."""
 MOST_FIELDS = 1200
 """Fields of a form; chosen: a kind and a word for each of the 400 words of a reading, and its lines."""
 
@@ -84,6 +89,7 @@ class Site:
         app.router.add_post("/sign-out", self._sign_out)
         app.router.add_get("/static/{name}", self._static)
         app.router.add_get("/live", self._follow)
+        app.middlewares.append(self._show_missing())
         app.on_shutdown.append(self.live.stop)
         app.on_cleanup.append(self._close)
 
@@ -205,26 +211,41 @@ class Site:
 
     def _say_error(self, request: web.Request, visitor: Visitor | None, error: Exception) -> web.Response:
         """The page of an error; a program gets the API's own shape. A bug says no more than that it is one."""
-        message = error.reason if isinstance(error, web.HTTPException) else str(error)
         reply = error_reply(error.status, error.reason) if isinstance(error, web.HTTPException) else reply_to(error)
         if reply is None:
             request.app.logger.error("a page failed", exc_info=error)
-            message = "the gateway has a bug; its output has the details"
-            reply = error_reply(500, message)
+            reply = error_reply(500, "the gateway has a bug; its output has the details")
         if wants_json(request):
             return reply
-        data = {"status": reply.status, "message": message}
+        assert isinstance(reply.body, bytes)
+        data = {"status": reply.status, "message": json.loads(reply.body)["error"]["message"]}
         response = self._show(request, visitor, View("error", "That did not work", data, status=reply.status))
         if "retry-after" in reply.headers:
             response.headers["retry-after"] = reply.headers["retry-after"]
         return response
 
+    def _show_missing(self) -> Middleware:
+        """The middleware that shows a person who asks for an address that there is not a page in place of JSON."""
+
+        @web.middleware
+        async def show(request: web.Request, handler: Handler) -> web.StreamResponse:
+            try:
+                return await handler(request)
+            except web.HTTPNotFound:
+                if "text/html" not in request.headers.get("accept", ""):
+                    raise
+                missing = NotFound(f"there is no page {short_text(request.path, SHOWN)}")
+                return self._say_error(request, self.visitor(request), missing)
+
+        return show
+
     def _ask_in(self, request: web.Request) -> web.Response:
         """Send a stranger to the door; a program is told that it needs a key."""
         if wants_json(request) or "authorization" in request.headers:
-            return error_reply(
-                401, "this page needs a key with the scope rate or admin", headers={"www-authenticate": "Bearer"}
-            )
+            message = "this page needs a key with the scope rate or admin"
+            if request.headers.get("authorization", "").strip():
+                message = "this gateway does not know the key of this request: it is wrong, or was revoked"
+            return error_reply(401, message, headers={"www-authenticate": "Bearer"})
         to = request.path_qs  # each form has a page at its own address
         return web.Response(status=303, headers={**HEADERS, "location": f"/sign-in?to={quote(to, safe='')}"})
 
@@ -314,7 +335,7 @@ def _parse_json(body: bytes) -> Form:
     for name, value in rows:
         for one in value if isinstance(value, list) else [value]:
             if not isinstance(one, str | int):
-                raise Refused(400, f"{name[:40]!r} is neither a text nor a number")
+                raise BadRequest(f"{name[:40]!r} is neither a text nor a whole number", name[:40])
             pairs.append((name, str(one)))
     return _gather(pairs)
 

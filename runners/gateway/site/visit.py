@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ....domain.errors import BadArgument, GrokputerError, Hint, NotPossible
+from ....domain.errors import GrokputerError
 from ....domain.vocabulary import Scope
+from ..chat_request import BadRequest
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -30,6 +31,8 @@ class Visitor:
     """What each form of the page that is shown sends back; every page has a new one."""
 
 
+FORMATS = ("html", "json")
+"""The values of ``format`` in a page's address."""
 LONGEST_REASON = 20_000
 """Characters of a reason; chosen: some pages of text, and a page that shows ten of them stays small."""
 
@@ -54,26 +57,26 @@ class Form:
         return self.one(name) not in ("", "0", "no")
 
     def words(self, name: str) -> str:
-        """The text of the name, in lines; empty where none was sent. Raises ``NotPossible`` for a longer one than is kept."""
+        """The text of the name, in lines; empty where none was sent. Raises ``BadRequest`` for a longer one than is kept."""
         given = self.one(name).replace("\r\n", "\n")
         if len(given) > LONGEST_REASON:
-            raise NotPossible(f"the {name} has {len(given)} characters; it takes {LONGEST_REASON}")
+            raise BadRequest(f"the {name} has {len(given)} characters; it takes {LONGEST_REASON}", name)
         return given
 
     def reason(self, what: str) -> str:
-        """The reason, without which ``what`` is not done. Raises ``NotPossible``."""
+        """The reason, without which ``what`` is not done. Raises ``BadRequest``."""
         given = self.words("reason")
         if not given:
-            raise NotPossible(f"{what} needs its reason", hint=Hint.GIVE_REASON)
+            raise BadRequest(f"{what} needs its reason", "reason")
         return given
 
     def number(self, name: str, least: int, most: int) -> int | None:
-        """The whole number; None where none was sent. Raises ``BadArgument``."""
+        """The whole number; None where none was sent. Raises ``BadRequest``."""
         text = self.one(name)
         if not text:
             return None
         if not (text.isascii() and text.isdigit() and len(text) < 19 and least <= int(text) <= most):
-            raise BadArgument(f"{name} cannot be {text[:40]!r}; it takes a whole number from {least} to {most}")
+            raise BadRequest(f"{name} cannot be {text[:40]!r}; it takes a whole number from {least} to {most}", name)
         return int(text)
 
 
@@ -157,12 +160,15 @@ class Page:
     """The names that its form takes, beside the token."""
 
     def check(self, query: Form, form: Form) -> None:
-        """Raise ``BadArgument`` for a name that is not read, so that no condition and no word is lost without notice."""
+        """Raise ``BadRequest`` for a name that is not read, so that no condition and no word is lost without notice, and for
+        a format that no page has."""
         _check_names(query, (*self.query, "format"), "part of this page's query")
         _check_names(form, (*self.fields, "token"), "field of this form")
+        if (wanted := query.one("format")) not in ("", *FORMATS):
+            raise BadRequest(f"a page has no format {wanted[:40]!r}; it has {' and '.join(FORMATS)}", "format")
 
 
 def _check_names(given: Form, known: tuple[str, ...], what: str) -> None:
     for name in given.values:
         if name not in known:
-            raise BadArgument(f"{name[:40]!r} is no {what}; it takes {', '.join(sorted(known))}")
+            raise BadRequest(f"{name[:40]!r} is no {what}; it takes {', '.join(sorted(known))}", name[:40])

@@ -19,11 +19,12 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from ....adapters.serving.reply import BadReply, Reply, read_models, read_reply
-from ....adapters.serving.streamed_reply import StreamedReply
+from ....adapters.serving.reply import BadReply, Reply, read_json, read_models, read_reply
+from ....adapters.serving.streamed_reply import StreamedReply, cut_event
 from ....domain.vocabulary import FailureReason
 from ...wiring.availability import find_key_variable
 from .upstream import NoAnswer, Stream, Whole
+from .whole_completion import frames_of
 
 if TYPE_CHECKING:
     from ..exchange import Exchange
@@ -144,8 +145,7 @@ class _EndpointStream:
                     yield frame
                 return
             async for frame in _split(_parts(self._response)):
-                for line in frame.split(b"\n"):
-                    self._reply.read_line(line.rstrip(b"\r").decode())
+                self._reply.read_event(frame.decode())
                 if self._reply.is_over:
                     return
                 if self._exchange.asked.wants_usage or not (b'"usage"' in frame and USAGE_ALONE.search(frame)):
@@ -155,10 +155,9 @@ class _EndpointStream:
 
     async def _whole(self) -> AsyncIterator[bytes]:
         """The frames of an answer that came in one piece although parts were asked for."""
-        text = self._reply.read_body(await _read(self._response))
-        if text:
-            yield self._exchange.writer.text(text, is_first=True)
-        for frame in self._exchange.writer.end(self._reply.end()):
+        body = await _read(self._response)
+        self._reply.read_body(body)
+        for frame in frames_of(read_json(body), wants_usage=self._exchange.asked.wants_usage):
             yield frame
 
     def so_far(self) -> Reply:
@@ -230,16 +229,13 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 
 async def _split(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The events of a stream, each with the blank line that ends it. Lines end with LF or CR LF."""
+    """The events of a stream, each with the blank line that ends it."""
     kept = b""
     async for part in parts:
-        kept += part
-        while True:
-            ends = [end for mark in (b"\n\n", b"\r\n\r\n") if (at := kept.find(mark)) >= 0 for end in [at + len(mark)]]
-            if not ends:
-                break
-            yield kept[: min(ends)]
-            kept = kept[min(ends) :]
+        event, kept = cut_event(kept + part)
+        while event:
+            yield event
+            event, kept = cut_event(kept)
         if len(kept) > LONGEST_FRAME:
             raise BadReply(f"has an event longer than {LONGEST_FRAME >> 20} MiB")
     if kept.strip():

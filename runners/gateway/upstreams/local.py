@@ -159,13 +159,12 @@ class _LocalStream:
 def _request(exchange: Exchange) -> Request:
     asked, started = exchange.asked, exchange.run.started
     assert started is not None
-    seed = asked.body.get("seed")
     return Request(
         asked.messages,
         exchange.adapter,
         started.policy["run.max_tokens"],
         started.policy["run.temperature"],
-        seed if isinstance(seed, int) and 0 <= seed < 2**31 else 0,
+        (asked.seed or 0) % 2**31,
         asked.tools,
         asked.media,
     )

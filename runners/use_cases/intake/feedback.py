@@ -96,9 +96,10 @@ def _take_run(ledger: Ledger, given: ProgramFeedback, holder: str, known: State 
     assert given.run is not None
     earlier = _earlier(ledger, given, holder)
     run = require_run(ledger, given.run)
-    if earlier is not None and (differs := _difference(ledger, run, given, earlier)):
-        raise OtherFeedback(f"feedback {given.id} came before with {differs}; give another id")
+    _require_same(ledger, run, given, earlier)
     require_ended(run)
+    if given.step is not None:
+        run.require_step(given.step)
     is_new, correction = False, earlier.correction if earlier is not None else None
     if given.stars is not None:
         run.attribute(given.stars, given.step, None)
@@ -108,14 +109,14 @@ def _take_run(ledger: Ledger, given: ProgramFeedback, holder: str, known: State 
         way = corrections.Answer(given.correction, given.step)
         is_new = corrections.correct(ledger, run.id, way, actor=holder, known=known).is_new
         correction = _correction_of(ledger, run.id, given.correction).reference
-    cause = None
-    if given.id is not None:
-        cause = _remember(ledger, given, holder, correction).reference
-    rating = None
+    remembered = None if given.id is None else _remember(ledger, given, holder, correction)
+    _require_same(ledger, run, given, remembered)  # another process may have been faster, with other feedback
+    rating, cause = None, None if remembered is None else remembered.reference
     if given.stars is not None:
         rating = _rating_of(ledger, run, given, holder, cause)
         if rating is None:
             rating, is_new = _rate(ledger, run, given, holder, cause), True
+        _require_same(ledger, ledger.get(TaskRun, run.id), given, remembered)
     return TakenFeedback(
         is_new,
         run=run.id,
@@ -129,13 +130,13 @@ def _take_run(ledger: Ledger, given: ProgramFeedback, holder: str, known: State 
 def _take_session(ledger: Ledger, given: ProgramFeedback, holder: str, known: State | None) -> TakenFeedback:
     assert given.session is not None
     earlier = _earlier(ledger, given, holder)
-    if earlier is not None and (earlier.session, earlier.stars) != (given.session, given.stars):
-        raise OtherFeedback(f"feedback {given.id} came before with something else; give another id")
+    _require_same_session(given, earlier)
     if given.id is None:
         rated = sessions.rate_session(ledger, given.session, given.stars, actor=holder, known=known)
         return TakenFeedback(bool(rated.rated), session=given.session, stars=given.stars, runs=rated.rated)
     runs = sessions.runs_to_rate(ledger, given.session)
     remembered = earlier or _remember(ledger, given, holder, None)
+    _require_same_session(given, remembered)
     cause = remembered.reference
     rated = sessions.rate_session(
         ledger, given.session, given.stars, actor=holder, cause=cause, until=remembered.time, runs=runs, known=known
@@ -164,6 +165,18 @@ def _remember(ledger: Ledger, given: ProgramFeedback, holder: str, correction: s
     )
     assert feedback.given is not None
     return feedback.given
+
+
+def _require_same(ledger: Ledger, run: TaskRun, given: ProgramFeedback, earlier: FeedbackGiven | None) -> None:
+    """Raise ``OtherFeedback`` where the feedback that first came under the id said something else."""
+    if earlier is not None and (differs := _difference(ledger, run, given, earlier)):
+        raise OtherFeedback(f"feedback {given.id} came before with {differs}; give another id")
+
+
+def _require_same_session(given: ProgramFeedback, earlier: FeedbackGiven | None) -> None:
+    """As ``_require_same``, for feedback on a session."""
+    if earlier is not None and (earlier.session, earlier.stars) != (given.session, given.stars):
+        raise OtherFeedback(f"feedback {given.id} came before with something else; give another id")
 
 
 def _difference(ledger: Ledger, run: TaskRun, given: ProgramFeedback, earlier: FeedbackGiven) -> str:

@@ -29,7 +29,7 @@ def chunk(*calls: Any, **delta: Any) -> str:
 def streamed(*lines: str, has_tools: bool = True) -> Any:
     reply = StreamedReply(has_tools=has_tools)
     for line in (*lines, "data: [DONE]"):
-        reply.read_line(line)
+        reply.read_event(line)
     return reply.end()
 
 

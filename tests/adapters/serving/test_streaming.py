@@ -108,7 +108,7 @@ def test_events_without_a_choice_or_with_a_count_of_another_form_add_no_text() -
 
 
 def read(reply: StreamedReply, body: bytes) -> str:
-    said = "".join(map(reply.read_line, body.decode().split("\n")))
+    said = "".join(map(reply.read_event, body.decode().split("\n\n")))
     assert reply.end().text == said
     return said
 

@@ -182,6 +182,18 @@ def test_functions_are_offered_upstream_and_calls_come_back_and_are_recorded(log
         ({"model": "action", "messages": HELLO, "temperature": "hot"}, "temperature", "no number"),
         ({"model": "action", "messages": HELLO, "temperature": 10**400}, "temperature", "no number"),
         (b'{"model":"action","messages":[{"role":"user","content":"\\ud800"}]}', "messages", "Unicode"),
+        ({"model": "action", "messages": HELLO, "temperature": -1}, "temperature", "no number"),
+        ({"model": "action", "messages": HELLO, "stream": "yes"}, "stream", "true or false"),
+        ({"model": "action", "messages": HELLO, "stream": 1}, "stream", "true or false"),
+        ({"model": "action", "messages": HELLO, "stream_options": "usage"}, "stream_options", "no object"),
+        ({"model": "action", "messages": HELLO, "stream_options": {"include_usage": 1}}, "stream_options", "true or"),
+        ({"model": "action", "messages": HELLO, "n": "3"}, "n", "no whole number"),
+        ({"model": "action", "messages": HELLO, "n": 0}, "n", "no whole number"),
+        ({"model": "action", "messages": HELLO, "seed": "x"}, "seed", "no whole number"),
+        ({"model": "action", "messages": HELLO, "tools": {}}, "tools", "takes a list"),
+        ({"model": "action", "messages": HELLO, "tools": ["weather"]}, "tools", "a definition"),
+        ({"model": "action", "messages": HELLO, "functions": [{}]}, "functions", "a definition"),
+        ({"model": "action", "messages": [{"role": "user", "content": {"text": "x"}}]}, "messages", "a message"),
     ],
 )
 def test_a_request_in_the_wrong_form_names_its_field_and_records_nothing(

@@ -37,7 +37,7 @@ STARTED: dict[str, Any] = {
 STEP: dict[str, Any] = {
     "step": 1, "role": "action", "prompt": "sha256:aa", "answer": "sha256:bb", "error": "", "model_ms": 40,
     "environment_ms": 3, "prompt_tokens": 90, "completion_tokens": 8, "tools": None, "tool_calls": None,
-    "kind": "act", "goal": 0, "found": "", "model": None, "screen": None, "confidence": None,
+    "kind": "act", "goal": 0, "found": "", "model": None, "screen": None, "confidence": None, "completion": None,
 }  # fmt: skip
 ENDED: dict[str, Any] = {
     "steps": 1, "duration_ms": 9, "reward": 0.5, "implicit_stars": 1, "reason": "wrong", "detail": "", "fault": None,

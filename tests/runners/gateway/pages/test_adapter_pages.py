@@ -105,7 +105,7 @@ def test_a_training_is_requested_with_a_reason_in_the_persons_name(path: Path, b
 @pytest.mark.parametrize(
     ("form", "status", "says"),
     [
-        ({"role": "ocr"}, 409, "needs its reason"),
+        ({"role": "ocr"}, 400, "needs its reason"),
         ({"role": "<b>", "reason": "x"}, 404, "'<b>' is not a role"),
         ({"role": "action", "reason": "x"}, 409, "action"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import quote, urlencode
@@ -12,12 +13,15 @@ from command_line import lines
 from gateways import Served, serving
 from places import TESTS
 
+from grokputer.domain.errors import MissingExtra
 from grokputer.projections.state.state import State
 from grokputer.runners.gateway.pages.addresses import PAGES
 from grokputer.runners.gateway.site.visit import Page
 from grokputer.runners.store import states
+from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import Log
 from grokputer.runners.store.states import load_snapshot
+from grokputer.runners.use_cases.settings import change_setting
 from story import Story
 
 ODD = (
@@ -49,6 +53,75 @@ def fill(address: str, value: str) -> str:
 @pytest.mark.parametrize("value", VALUES)
 def test_odd_names_and_queries_are_refused_or_answered(gateway: Served, value: str) -> None:
     see_all_pages(gateway, value, lambda page: ["", "?" + urlencode(dict.fromkeys(page.query, value))])
+
+
+@pytest.mark.parametrize(
+    ("address", "form", "field"),
+    [
+        ("/trainings", {"role": "ocr"}, "reason"),
+        ("/rollouts/lora-v1", {"decision": "pause"}, "reason"),
+        ("/rollouts/lora-v1", {"decision": "pause", "reason": "x" * 20_001}, "reason"),
+        ("/rollouts/lora-v1", {"decision": "explode", "reason": "x"}, "decision"),
+        ("/rollouts/lora-v1", {"decision": "share", "reason": "x"}, "percent"),
+        ("/rollouts/lora-v1", {"decision": "share", "reason": "x", "percent": 100}, "percent"),
+        ("/settings", {"key": "rating.window", "value": "30"}, "reason"),
+        ("/settings", {"key": "rating.window", "reason": "x"}, "value"),
+        ("/settings", {"key": "rating.window", "value": "\u0663", "reason": "x"}, "value"),
+        ("/settings", {"key": "rating.window", "value": "5_0", "reason": "x"}, "value"),
+        ("/settings", {"key": "rating.windows", "value": "3", "reason": "x"}, "key"),
+        ("/settings", {"key": "rating.window", "value": "30", "reason": "x", "colour": "red"}, "colour"),
+        ("/settings", {"key": "rating.window", "value": 30.5, "reason": "x"}, "value"),
+        ("/rate/RUN", {"stars": ""}, "stars"),
+        ("/rate/RUN", {"stars": 2, "comment": "x" * 4001}, "comment"),
+        ("/rate/RUN", {"stars": 2, "issue": "x" * 101}, "issue"),
+        ("/rate/RUN", {"stars": 2, "step": 99}, "step"),
+    ],
+)
+def test_a_form_in_the_wrong_form_is_400_with_its_field_and_records_nothing(
+    gateway: Served, address: str, form: dict[str, object], field: str
+) -> None:
+    run, before = lines(gateway.path, "--event", "TaskStarted")[0]["id"], len(lines(gateway.path))
+    sent = {"content-type": "application/json", "accept": "application/json"}
+    status, _, said = gateway.ask(address.replace("RUN", run), form, headers=sent)
+    assert (status, said["error"]["param"]) == (400, field), said
+    assert len(lines(gateway.path)) == before
+
+
+def test_a_setting_that_needs_a_library_that_is_missing_says_which_extra_has_it(
+    gateway: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    monkeypatch.setitem(sys.modules, "huggingface_hub.constants", None)
+    form = {"key": "model.base", "value": "Qwen/Qwen3-8B", "reason": "x"}
+    sent = {"content-type": "application/json", "accept": "application/json"}
+    status, _, said = gateway.ask("/settings", form, headers=sent)
+    assert (status, "install it with: pip install 'grokputer[train]'" in said["error"]["message"]) == (400, True), said
+    ledger = Ledger.open(gateway.path)
+    with pytest.raises(MissingExtra, match="install it with"):
+        change_setting(ledger, "model.base", "Qwen/Qwen3-8B", actor="ada")
+    ledger.close()
+
+
+def test_an_address_that_there_is_not_is_a_page_for_a_person_and_json_for_a_program(gateway: Served) -> None:
+    for address in ("/nothing", "/why/a/b", "/<script>"):
+        status, headers, page = gateway.ask_text(quote(address), headers={"accept": "text/html,*/*"})
+        assert (status, headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+        assert "there is no page" in page and "<script>" not in page
+        status, _, said = gateway.ask(quote(address))
+        assert (status, said["error"]["code"]) == (404, "not_found")
+
+
+def test_an_adapter_that_there_is_not_is_404_and_a_format_that_there_is_not_is_400(gateway: Served) -> None:
+    for address in ("/adapters/none", "/rollouts/none"):
+        assert gateway.ask(f"{address}?format=json")[0] == 404
+    status, _, said = gateway.ask("/runs?format=xml", headers={"accept": "application/json"})
+    assert (status, said["error"]["param"]) == (400, "format")
+
+
+def test_a_key_that_is_wrong_is_told_apart_from_none(gateway: Served) -> None:
+    for key, words in (("gp_wrong", "does not know the key"), (None, "needs a key")):
+        status, _, said = gateway.ask("/runs?format=json", key=key)
+        assert (status, words in said["error"]["message"]) == (401, True), said
 
 
 def test_a_page_reads_the_state_once(gateway: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -224,11 +224,11 @@ def test_a_form_without_its_token_decides_nothing(path: Path, browser: Browser) 
 @pytest.mark.parametrize(
     ("form", "status", "says"),
     [
-        ({"decision": "pause"}, 409, "needs its reason"),
-        ({"decision": "pause", "reason": "x" * 20_001}, 409, "the reason has 20001 characters; it takes 20000"),
-        ({"decision": "explode", "reason": "x"}, 409, "'explode' is not a decision; there are promote"),
+        ({"decision": "pause"}, 400, "needs its reason"),
+        ({"decision": "pause", "reason": "x" * 20_001}, 400, "the reason has 20001 characters; it takes 20000"),
+        ({"decision": "explode", "reason": "x"}, 400, "'explode' is not a decision; there are promote"),
         ({"decision": "resume", "reason": "x"}, 409, "progressing already"),
-        ({"decision": "share", "reason": "x"}, 409, "the share is missing"),
+        ({"decision": "share", "reason": "x"}, 400, "the share is missing"),
         ({"decision": "share", "reason": "x", "percent": "100"}, 400, "a whole number from 1 to 99"),
         ({"decision": "share", "reason": "x", "percent": "15"}, 409, "15 % of the runs already"),
         ({"decision": "roll back", "reason": "x", "to": "<b>"}, 409, "lora-v2 is not live"),

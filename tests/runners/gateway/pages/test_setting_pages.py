@@ -112,8 +112,8 @@ def test_the_pages_are_json_at_the_same_address(path: Path) -> None:
 @pytest.mark.parametrize(
     ("form", "status", "says"),
     [
-        ({"key": "rating.window", "value": "30"}, 409, "needs its reason"),
-        ({"key": "rating.window", "reason": "x"}, 409, "the value of rating.window is missing"),
+        ({"key": "rating.window", "value": "30"}, 400, "needs its reason"),
+        ({"key": "rating.window", "reason": "x"}, 400, "the value of rating.window is missing"),
         ({"key": "rating.window", "value": "many", "reason": "x"}, 400, "rating.window cannot be 'many'"),
         ({"key": "rating.windows", "value": "3", "reason": "x"}, 400, "is not a setting; close to it: rating.window"),
         ({"key": "<script>", "value": "3", "reason": "x"}, 400, "<script> is not a setting"),

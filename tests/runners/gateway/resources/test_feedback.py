@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 from chat_server import ChatServer
 from command_line import document, lines, output
-from gateways import Served, make_key, serving
+from gateways import Served, make_key, make_log_before, serving
 
 from grokputer.domain.aggregates.feedback import Feedback, feedback_id
 from grokputer.runners.gateway.resources import feedback
@@ -71,33 +71,48 @@ def test_a_session_is_rated_as_a_whole(log_before: MakeLog) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "status", "words"),
+    ("given", "status", "field", "words"),
     [
-        ({"stars": 5}, 400, "either run or session"),
-        ({"run": "RUN"}, 400, "give stars"),
-        ({"run": "RUN", "stars": 6}, 400, "from 1 to 5"),
-        ({"run": "RUN", "stars": "good"}, 400, "from 1 to 5"),
-        ({"run": "RUN", "stars": 2, "step": 9}, 409, "no step 9"),
-        ({"run": "RUN", "score": 1}, 400, "'score' is no field"),
-        ({"run": "RUN", "stars": 5, "comment": "\ud800"}, 400, "Unicode"),
-        ({"run": "RUN", "correction": "  "}, 400, "must not be empty"),
-        ({"run": "RUN", "issues": "slow", "stars": 1}, 400, "no list"),
-        ({"run": "0" * 32, "stars": 5}, 404, "no run"),
-        ({"run": "nonsense", "stars": 5}, 404, "no run"),
-        ({"session": "never", "stars": 5}, 404, "never"),
-        ({"session": "s1", "stars": 5, "comment": "x"}, 400, "stars alone"),
+        ({"stars": 5}, 400, "run", "either run or session"),
+        ({"run": "RUN"}, 400, "stars", "give stars"),
+        ({"run": "RUN", "stars": 6}, 400, "stars", "from 1 to 5"),
+        ({"run": "RUN", "stars": 2.5}, 400, "stars", "from 1 to 5"),
+        ({"run": "RUN", "stars": "good"}, 400, "stars", "from 1 to 5"),
+        ({"run": "RUN", "stars": ""}, 400, "stars", "'' is not a rating"),
+        ({"run": "RUN", "stars": 2, "step": 9}, 400, "step", "no step 9"),
+        ({"run": "RUN", "stars": 2, "step": 0}, 400, "step", "whole number from 1"),
+        ({"run": "RUN", "correction": "Paris", "step": 9}, 400, "step", "no step 9"),
+        ({"run": "RUN", "score": 1}, 400, "score", "'score' is no field"),
+        ({"run": "RUN", "stars": 5, "comment": "\ud800"}, 400, "comment", "Unicode"),
+        ({"run": "RUN", "stars": 5, "comment": "x" * 4001}, 400, "comment", "it takes 4000"),
+        ({"run": "RUN", "correction": "  "}, 400, "correction", "must not be empty"),
+        ({"run": "RUN", "correction": "x" * 200_001}, 400, "correction", "it takes 200000"),
+        ({"run": "RUN", "issues": "slow", "stars": 1}, 400, "issues", "no list"),
+        ({"run": "RUN", "issues": ["slow", " "], "stars": 1}, 400, "issues", "blank"),
+        ({"run": "RUN", "issues": [""], "stars": 1}, 400, "issues", "blank"),
+        ({"run": "RUN", "issues": ["slow"] * 21, "stars": 1}, 400, "issues", "takes 20"),
+        ({"run": "0" * 32, "stars": 5}, 404, None, "no run"),
+        ({"run": "nonsense", "stars": 5}, 404, None, "no run"),
+        ({"session": "never", "stars": 5}, 404, None, "never"),
+        ({"session": "s1", "stars": 5, "comment": "x"}, 400, "session", "stars alone"),
     ],
 )
-def test_feedback_in_the_wrong_form_says_what_is_wrong(
-    log_before: MakeLog, given: dict[str, Any], status: int, words: str
+def test_feedback_in_the_wrong_form_says_what_is_wrong_and_in_which_field(
+    waiting: tuple[Served, str], given: dict[str, Any], status: int, field: str | None, words: str
 ) -> None:
+    gateway, run = waiting
+    found, _, said = gateway.ask("/feedback", {k: run if v == "RUN" else v for k, v in given.items()})
+    assert (found, said["error"]["param"], words in said["error"]["message"]) == (status, field, True), said
+    assert not lines(gateway.path, "--event", "TaskRated") and not lines(gateway.path, "--event", "TaskCorrected")
+
+
+@pytest.fixture(scope="module")
+def waiting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str]]:
+    """A gateway, and a run on which nothing was said yet."""
     with ChatServer("ok", ["tiny"]) as endpoint:
-        path = log_before(endpoint.url)
+        path = make_log_before(tmp_path_factory.mktemp("waiting") / "events.db", endpoint.url)
         with serving(path) as gateway:
-            run = ask_model(gateway)[1]["x-grokputer-run"]
-            found, _, said = gateway.ask("/feedback", {k: run if v == "RUN" else v for k, v in given.items()})
-    assert (found, words in said["error"]["message"]) == (status, True), said
-    assert not lines(path, "--event", "TaskRated")
+            yield gateway, run_of(gateway)
 
 
 def test_words_that_are_longer_than_a_page_takes_are_refused_and_none_are_recorded(log_before: MakeLog) -> None:
