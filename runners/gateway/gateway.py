@@ -17,15 +17,15 @@ from ..wiring.variables import LORA_VERSION, pinned_adapter
 from . import chat
 from .admission import LONGEST_BODY, Admission
 from .chat_request import BadRequest
-from .connections import Connections
 from .exchange import ProcessPin
 from .metrics.exporter import TraceExporter
 from .metrics.page import show_metrics
 from .metrics.process import ProcessMetrics
 from .owner import LogOwner
-from .protocol import meet_expectation
 from .replies import check_encoding, check_headers, say_errors
 from .resources import catalog, feedback, foreign_feedback, openapi
+from .service.connections import Connections
+from .service.protocol import meet_expectation
 from .site.site import Site
 from .upstreams.endpoint import EndpointUpstream
 from .upstreams.fleet import FleetUpstream

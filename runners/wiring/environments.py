@@ -70,8 +70,8 @@ def _open_bfcl() -> Environment:
 
 
 def _open_browsergym() -> Environment:
-    from ..environments.gym.environment import BrowserGym
-    from ..environments.gym.process import find_python
+    from ..environments.web.gym.environment import BrowserGym
+    from ..environments.web.gym.process import find_python
 
     find_python()
     return BrowserGym()

@@ -21,8 +21,8 @@ from in_thread import InThread
 
 from grokputer.domain.vocabulary import Scope
 from grokputer.runners.gateway.gateway import Gateway
-from grokputer.runners.gateway.server import listening
-from grokputer.runners.gateway.server import run as run_in_loop
+from grokputer.runners.gateway.service.server import listening
+from grokputer.runners.gateway.service.server import run as run_in_loop
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.use_cases.access_keys import create_key
 from grokputer.runners.use_cases.settings import change_setting

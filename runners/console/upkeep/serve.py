@@ -43,8 +43,8 @@ def serve(
     from ...wiring.extras import require
 
     require("serve")
-    from ...gateway.server import Parts, Place, run
-    from ...gateway.server import serve as listen
+    from ...gateway.service.server import Parts, Place, run
+    from ...gateway.service.server import serve as listen
 
     place, parts = Place(host, port, tuple(allow_host or ())), Parts(api, pages, worker)
     _make_first_key(db)

@@ -21,9 +21,9 @@ from ...store.place import open_store
 from ...use_cases.reading.kept import Kept
 from ..chat_request import BadRequest
 from ..pages.addresses import PAGES
-from ..protocol import meet_expectation
 from ..replies import LONGEST_FORM, Handler, Refused, error_body, error_reply, json_reply, read_body, reply_to
 from ..resources.feedback import check_id
+from ..service.protocol import meet_expectation
 from . import live
 from .door import COOKIE, VALID_S, Door, is_from_here, secret_of
 from .rendering import Frame, render, static_file

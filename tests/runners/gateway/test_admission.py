@@ -18,7 +18,7 @@ from grokputer.domain.settings.training import CostSettings
 from grokputer.projections.state.access import AccessKey
 from grokputer.runners.gateway.admission import Admission, is_loopback
 from grokputer.runners.gateway.replies import Refused
-from grokputer.runners.gateway.server import Place
+from grokputer.runners.gateway.service.server import Place
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.use_cases.access_keys import revoke_key
 

@@ -16,9 +16,9 @@ import pytest
 from chat_server import ChatServer
 from gateways import Served, make_key, process_on, serving
 
-from grokputer.runners.gateway import connections
-from grokputer.runners.gateway.connections import MOST, Connections, most_connections
 from grokputer.runners.gateway.replies import Refused
+from grokputer.runners.gateway.service import connections
+from grokputer.runners.gateway.service.connections import MOST, Connections, most_connections
 from grokputer.runners.gateway.site.live import MOST_OF_ONE, Seats
 
 MakeLog = Callable[[str], Path]

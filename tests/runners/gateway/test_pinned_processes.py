@@ -16,7 +16,7 @@ from gateways import Served, serving
 
 from grokputer.domain.errors import UnknownAdapter
 from grokputer.runners.gateway.gateway import DRAWN, Gateway
-from grokputer.runners.gateway.server import listening
+from grokputer.runners.gateway.service.server import listening
 from grokputer.runners.improvement.repeated_decisions import decide_again
 from grokputer.runners.store.log import Log
 from grokputer.runners.store.states import load_state

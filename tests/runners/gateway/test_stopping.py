@@ -20,9 +20,9 @@ from chat_server import ChatServer
 from command_line import call, document, output
 from gateways import make_key, process_on, serving
 
-from grokputer.runners.gateway import worker
 from grokputer.runners.gateway.gateway import Gateway
-from grokputer.runners.gateway.server import listening
+from grokputer.runners.gateway.service import worker
+from grokputer.runners.gateway.service.server import listening
 from grokputer.runners.store.log import Log
 from grokputer.runners.store.port import LEASE
 

@@ -18,6 +18,7 @@ import pytest
 from command_line import call
 
 from grokputer.runners.console.upkeep import doctor
+from grokputer.runners.console.upkeep.packages import EXTRAS, PACKAGES
 from grokputer.runners.environments.desktop.programs import Missing
 from grokputer.runners.wiring import probe
 from story import Story
@@ -214,10 +215,10 @@ def test_a_downloaded_hub_model_is_found_without_asking(
 def test_every_package_that_the_program_requires_is_checked_with_what_it_is_for() -> None:
     required = [it for it in requires("grokputer") or () if not it.startswith("grokputer")]
     names = {it: re.split(r"[^\w.-]", it)[0] for it in required}
-    assert {names[it] for it in required if "extra ==" not in it} == set(doctor.PACKAGES)
+    assert {names[it] for it in required if "extra ==" not in it} == set(PACKAGES)
     extras = {names[it]: found[1] for it in required if (found := re.search(r"extra == ['\"](\w+)", it))}
     brought = {name: extra for name, extra in extras.items() if extra not in ("all", "test")}
-    assert brought == {name: extra for name, (extra, _) in doctor.EXTRAS.items()}
+    assert brought == {name: extra for name, (extra, _) in EXTRAS.items()}
 
 
 def test_a_package_that_is_missing_is_named_with_its_purpose_and_the_command(

@@ -11,12 +11,12 @@ import difflib
 from collections.abc import Sequence
 from typing import Any
 
-from ....domain.errors import EnvironmentUnavailable, UnknownTask
-from ....domain.events import Capability
-from ....domain.page.action import BROWSER_VERBS, parse_action
-from ....domain.page.messages import Page
-from ....domain.ports import Environment
-from ..web.page.lines import clean
+from .....domain.errors import EnvironmentUnavailable, UnknownTask
+from .....domain.events import Capability
+from .....domain.page.action import BROWSER_VERBS, parse_action
+from .....domain.page.messages import Page
+from .....domain.ports import Environment
+from ..page.lines import clean
 from .acting import NOTHING, CannotDo, write_call
 from .lines import Seen, read_lines
 from .process import Peer, Refused

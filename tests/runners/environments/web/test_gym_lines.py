@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from grokputer.domain.page.action import BROWSER_VERBS, parse_action
-from grokputer.runners.environments.gym.acting import NOTHING, CannotDo, write_call
-from grokputer.runners.environments.gym.lines import Target, read_lines
+from grokputer.runners.environments.web.gym.acting import NOTHING, CannotDo, write_call
+from grokputer.runners.environments.web.gym.lines import Target, read_lines
 
 
 def node(id: str, role: str, name: str = "", children: str = "", bid: str = "", **more: Any) -> dict[str, Any]:

@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ....domain.errors import EnvironmentUnavailable
-from ..chromium import find_browser
-from ..miniwob.environment import find_pages
+from .....domain.errors import EnvironmentUnavailable
+from ...chromium import find_browser
+from ...miniwob.environment import find_pages
 
 VARIABLE = "GROKPUTER_BROWSERGYM"
 """The environment variable that names the Python of an environment with BrowserGym."""

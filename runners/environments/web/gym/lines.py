@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ....domain.page.line import write
-from ....domain.page.messages import Box
-from ..web.page.lines import MOST_LINES, box_of, choose, clean, write_element
-from ..web.page.snapshot import Element, Rect
+from .....domain.page.line import write
+from .....domain.page.messages import Box
+from ..page.lines import MOST_LINES, box_of, choose, clean, write_element
+from ..page.snapshot import Element, Rect
 
 KINDS = {
     "textbox": "input.text",

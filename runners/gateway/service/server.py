@@ -13,10 +13,10 @@ from typing import Any
 
 from aiohttp import web
 
-from ...domain.errors import BadArgument
-from ..store.place import Place as LogPlace
-from .admission import is_loopback
-from .gateway import Gateway
+from ....domain.errors import BadArgument
+from ...store.place import Place as LogPlace
+from ..admission import is_loopback
+from ..gateway import Gateway
 from .protocol import Protocol
 from .worker import working
 

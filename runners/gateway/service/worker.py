@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-from ..store.place import Place, text_of
+from ...store.place import Place, text_of
 
 PROGRAM = "from grokputer.cli import main; main()"
 """The program of the process, with its arguments."""

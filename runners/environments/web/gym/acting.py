@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ....domain.page.action import Action
-from ..web.hands.keys import MODIFIERS, read_keys
+from .....domain.page.action import Action
+from ..hands.keys import MODIFIERS, read_keys
 from .lines import Target
 
 WHEEL = {"up": (0, -400), "down": (0, 400), "left": (-400, 0), "right": (400, 0)}

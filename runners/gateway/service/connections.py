@@ -10,7 +10,7 @@ import asyncio
 import resource
 from typing import TYPE_CHECKING, cast
 
-from .replies import Refused
+from ..replies import Refused
 
 if TYPE_CHECKING:
     from aiohttp import web

@@ -14,8 +14,8 @@ from command_line import output, refused
 from places import ROOT
 
 from grokputer.domain.errors import EnvironmentUnavailable, UnknownTask
-from grokputer.runners.environments.gym.environment import BrowserGym
-from grokputer.runners.environments.gym.process import VARIABLE
+from grokputer.runners.environments.web.gym.environment import BrowserGym
+from grokputer.runners.environments.web.gym.process import VARIABLE
 
 PYTHON = ROOT / ".venv" / "gym" / "bin" / "python"
 

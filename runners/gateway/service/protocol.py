@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
-from .replies import error_reply
+from ..replies import error_reply
 
 NOT_VALID = "this is no valid HTTP request"
 SAID = {
