@@ -153,6 +153,7 @@ ENVIRONMENTS = {"browse", "chat", "desktop", "miniwob", "shell", "web"}
 MAY_NAME_ENVIRONMENTS = ("runners/environments/", "runners/store/codec.py", "domain/settings/")
 NAME_OTHER_THINGS = (
     "runners/wiring/extras.py",
+    "runners/console/upkeep/doctor.py",
     "runners/console/upkeep/packages.py",
     "runners/gateway/metrics/folded.py",
 )

@@ -62,7 +62,7 @@ class TrainingSettings(Group):
 
 @dataclass(frozen=True)
 class LaunchSettings(Group):
-    """Where a training runs, and what it may cost without a person's approval."""
+    """Where a training runs, and what it may cost without approval."""
 
     PREFIX: ClassVar[str] = "training"
 

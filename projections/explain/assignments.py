@@ -44,6 +44,9 @@ ROLLOUT_TOPICS = tuple(
 SHOWN = 60
 """Characters of a task in words that are shown."""
 
+SENT_BY = "sent_by"
+"""The field of a draw with the proxy that sent the run to a process which is pinned to an adapter."""
+
 
 def trace_run(log: Lookup, run: UUID) -> Node:
     """The run's start. Below it are the reason of each role's adapter, then the corrections.
@@ -123,7 +126,7 @@ def _explain(log: Lookup, started: Placed, assignment: Assignment, before: _Befo
     node = Node("Draw", started.position, "", data)
     if proxy := event.policy.get(DRAWN_BY):
         node.text = f"{own}: {_say_proxy(proxy, assignment)}"
-        node.data |= {DRAWN_BY: proxy}
+        node.data |= {SENT_BY: proxy}
         node.children = _live(log, role, assignment["adapter"], before)
         return node
     if assignment["arm"] == Arm.PINNED:

@@ -24,7 +24,7 @@ from ...domain.events import (
     RolloutResumed,
     RolloutStarted,
 )
-from ...domain.rules.routing import DRAWN_BY
+from ...projections.explain.assignments import SENT_BY
 from ...projections.explain.tree import Node, walk
 from ...projections.wording.sentences import count, say_value, short_text
 
@@ -145,7 +145,7 @@ def _run(about: Mapping[str, Any], root: Node, show: Show) -> str:
     data, name = own.data, about["adapter"] or "the base"
     if own.kind == "Import":
         return f"{run} was imported by {root.actor} on {show(root.time)}: another program made it."
-    if proxy := data.get(DRAWN_BY):
+    if proxy := data.get(SENT_BY):
         return f"{run} used {name} because {proxy} sent it to a process that is pinned to that by LORA_VERSION."
     if data["arm"] == "pinned":
         return f"{run} used {name} because {root.actor} pinned it to that."

@@ -166,9 +166,14 @@ def _ask_issues(proposed: Sequence[str]) -> list[str]:
     """The issues that the person names; Enter takes those that are proposed."""
     question = f"issues, comma separated ({', '.join(ISSUES)} or own words)"
     if not proposed:
-        return _ask(question).split(",")
+        return _split(_ask(question))
     given = _ask(f"{question}; Enter takes {', '.join(proposed)}, - none")
-    return list(proposed) if not given else [] if given == "-" else given.split(",")
+    return list(proposed) if not given else [] if given == "-" else _split(given)
+
+
+def _split(given: str) -> list[str]:
+    """The issues, without blank ones."""
+    return [issue for issue in given.split(",") if issue.strip()]
 
 
 def _ask_step(run: TaskRun) -> int | None:

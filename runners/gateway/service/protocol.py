@@ -20,6 +20,9 @@ SAID = {
 }
 """What is said instead of aiohttp's own words, which repeat the bytes of the client, with its key."""
 
+SINGLE = ("Content-Length", "Content-Type", "Transfer-Encoding", "Host")
+"""Headers that are named where aiohttp's own words name them."""
+
 
 class Protocol(web.RequestHandler):
     """One connection."""
@@ -32,7 +35,9 @@ class Protocol(web.RequestHandler):
             self.log_exception("a request failed", exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("a part of another response is sent already")
-        reply = error_reply(status, SAID.get(HTTPStatus(status), NOT_VALID), headers={"server": "grokputer"})
+        named = [name for name in SINGLE if status == HTTPStatus.BAD_REQUEST and name in (message or "")]
+        said = f"the header {named[0]} is wrong, or there twice" if named else SAID.get(HTTPStatus(status), NOT_VALID)
+        reply = error_reply(status, said, headers={"server": "grokputer"})
         reply.force_close()
         return reply
 

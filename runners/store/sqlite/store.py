@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -35,7 +36,7 @@ class SqliteStore:
         self.path: Path = path
         self.file: Path | None = path
         self.label = str(path)
-        self.address = str(path.resolve())
+        self.address = os.path.realpath(path)  # Path.resolve raises on a loop of links
         self._threads = threading.local()
         self._is_folder_writable = is_folder_writable(path)
 

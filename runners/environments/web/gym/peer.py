@@ -138,7 +138,8 @@ def main() -> None:
             said = {"answer": player.answer(json.loads(line))}
         except Exception as error:  # whatever a benchmark raises is told, in one line
             said = {"failure": " ".join(f"{type(error).__name__}: {error}".split())[:400]}
-        print(json.dumps(said), file=answers, flush=True)
+        answers.write(f"{json.dumps(said)}\n")
+        answers.flush()
     if player is not None:
         player.close()
 

@@ -179,7 +179,7 @@ def test_the_state_at_a_position_and_at_a_time(site: tuple[Served, Person]) -> N
         ("/log?limit=1e9", 400, "limit cannot be '1e9'"),
         ("/at?moment=2001-01-01", 404, "before the log begins"),
         ("/at?moment=soon", 400, "neither a position nor a time"),
-        ("/at?moment=3&adapter=lora-v1", 400, "at position 3: "),
+        ("/at?moment=3&adapter=lora-v1", 404, "at position 3: "),
     ],
 )
 def test_what_is_not_there_is_one_line(site: tuple[Served, Person], address: str, status: int, says: str) -> None:
