@@ -71,7 +71,7 @@ async def _answer(
             whole = await gateway.upstream(exchange).answer(exchange, headers)
     except NoAnswer as error:
         await _end(gateway, key, exchange, Ending(problem=str(error), reason=error.reason))
-        return no_answer(error, exchange.headers, to_operator=Scope.ADMIN in key.scopes)
+        return no_answer(error, _headers_of_failure(exchange), to_operator=Scope.ADMIN in key.scopes)
     except BaseException as error:
         await _end(gateway, key, exchange, Ending(problem=f"stopped by {type(error).__name__}"))
         raise
@@ -104,7 +104,7 @@ async def _stream(
         ending = Ending(_part(stream.so_far()), str(error), error.reason)
         if not response.prepared:
             await _end(gateway, key, exchange, ending)
-            return no_answer(error, exchange.headers, to_operator=Scope.ADMIN in key.scopes)
+            return no_answer(error, _headers_of_failure(exchange), to_operator=Scope.ADMIN in key.scopes)
         await _end(gateway, key, exchange, ending)
         message = str(error) if Scope.ADMIN in key.scopes else error.told
         await _finish(response, write_frame(error_body(error.status, message)))
@@ -130,6 +130,11 @@ async def _end(gateway: Gateway, key: AccessKey, exchange: Exchange, ending: End
     if ending.reply is not None:
         gateway.admission.count_answer(key, ending.reply, exchange.prices)
     await gateway.owner.store(finish(exchange, ending, key.holder))
+
+
+def _headers_of_failure(exchange: Exchange) -> dict[str, str]:
+    """The headers of a response without an answer. A retry by the same key would be refused, and hide the reason."""
+    return exchange.headers | ({"x-should-retry": "false"} if exchange.is_repeatable else {})
 
 
 async def _finish(response: web.StreamResponse, *frames: bytes) -> None:

@@ -159,6 +159,8 @@ class Gateway:
         self._local = LocalUpstream(services, lambda: self.owner.state or services.state)
         self._fleet = FleetUpstream(self._local.model)
         model = services.state.policy.model
+        if self._with_api and model.backend in ELSEWHERE and model.endpoint is None:
+            self._say("requests will fail until 'grokputer settings set model.endpoint URL' names an endpoint")
         if self._with_api and model.backend not in ELSEWHERE:
             self._say(f"loading the model {model.base}; requests are answered after that")
             try:

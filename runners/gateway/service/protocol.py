@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
+from ..admission import LONGEST_BODY
 from ..replies import error_reply
 
 NOT_VALID = "this is no valid HTTP request"
@@ -51,6 +52,8 @@ async def meet_expectation(request: web.Request) -> web.StreamResponse | None:
     """Tell a client that waits for ``100 Continue`` to go on; any other expectation is refused, 417."""
     if request.headers.get("expect", "").lower() != "100-continue":
         return error_reply(417, "the gateway meets no expectation but 100-continue")
+    if (request.content_length or 0) > LONGEST_BODY:
+        return error_reply(413, f"a request takes {LONGEST_BODY >> 20} MiB", headers={"connection": "close"})
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     request.writer.output_size = 0  # the response itself has not begun
     return None

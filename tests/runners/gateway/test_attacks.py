@@ -296,3 +296,12 @@ def test_a_damaged_body_writes_nothing_of_it_down(log_before: MakeLog, caplog: p
         answered = send_raw(gateway.url, head + b"5\nprivate words\n0\n\n")
     assert statuses(answered)[:1] == [400]
     assert "private" not in caplog.text and gateway.key not in caplog.text
+
+
+def test_a_body_that_is_declared_too_long_is_refused_before_it_is_sent(log_before: MakeLog) -> None:
+    with served(log_before) as gateway:
+        length = f"Content-Length: {33 * 2**20}"
+        head = request_of(
+            gateway, "/v1/chat/completions", "Host: 127.0.0.1", length, "Expect: 100-continue", method="POST"
+        )
+        assert statuses(send_raw(gateway.url, head)) == [413]
