@@ -245,14 +245,13 @@ def test_two_requests_at_once_with_one_idempotency_key_are_one_run(log_before: M
 
 
 def test_a_client_that_names_a_key_is_told_why_there_is_no_answer_and_does_not_ask_again(log_before: MakeLog) -> None:
-    with RawUpstream(b"", status=500) as endpoint:
-        path = log_before(endpoint.url)
-        with serving(path) as gateway, pytest.raises(openai.InternalServerError) as failed:
-            client = openai.OpenAI(base_url=gateway.url, api_key=gateway.key)
-            key = {"Idempotency-Key": "one"}
-            with client:
-                client.chat.completions.create(
-                    model="action", messages=[{"role": "user", "content": "hi"}], extra_headers=key
-                )
-    assert failed.value.status_code == 502 and "answered with HTTP 500" in str(failed.value)
-    assert len(endpoint.asked) == len(document("runs", db=path)) == 1
+    def ask(gateway: Served) -> None:
+        with openai.OpenAI(base_url=gateway.url, api_key=gateway.key) as client:
+            messages: Any = [{"role": "user", "content": "hi"}]
+            client.chat.completions.create(model="action", messages=messages, extra_headers={"Idempotency-Key": "one"})
+
+    with RawUpstream(b"", status=500) as endpoint, serving(log_before(endpoint.url)) as gateway:
+        with pytest.raises(openai.InternalServerError, match="answered with HTTP 500") as failed:
+            ask(gateway)
+        assert failed.value.status_code == 502
+        assert len(endpoint.asked) == len(document("runs", db=gateway.path)) == 1
