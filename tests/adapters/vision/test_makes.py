@@ -29,6 +29,7 @@ def asking(color: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # its training collects others' garbage
 @pytest.mark.parametrize("make", MAKES)
 def test_an_adapter_of_another_make_sees_is_proven_and_can_be_switched_off(make: str, tmp_path: Path) -> None:
     base = MAKES[make](tmp_path / "base")
