@@ -192,6 +192,7 @@ def _manifest(file: Path, archive: zipfile.ZipFile, kind: str) -> dict[str, Any]
             raise BadParcel(f"the manifest of {file} is larger than {MOST_MANIFEST_BYTES} bytes")
         with archive.open(entry) as stream:
             manifest = json.loads(stream.read(MOST_MANIFEST_BYTES))
+    # zipfile raises RuntimeError for what is encrypted, NotImplementedError for a compression that it does not know.
     except (KeyError, ValueError, zipfile.BadZipFile, RuntimeError, NotImplementedError, RecursionError):
         raise BadParcel(f"{file} is no archive of a training: it has no manifest that can be read") from None
     if not isinstance(manifest, dict) or manifest.get("kind") != kind or not isinstance(manifest.get("files"), dict):

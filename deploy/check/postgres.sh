@@ -3,9 +3,10 @@
 set -eu
 data=/var/lib/postgresql/data/cluster
 if [ ! -s "$data/PG_VERSION" ]; then
-    echo "$POSTGRES_PASSWORD" >/tmp/password
-    initdb -D "$data" -U "$POSTGRES_USER" --pwfile=/tmp/password --auth-host=scram-sha-256 --encoding=UTF8 >/dev/null
-    rm /tmp/password
+    password=$(mktemp)
+    echo "$POSTGRES_PASSWORD" >"$password"
+    initdb -D "$data" -U "$POSTGRES_USER" --pwfile="$password" --auth-host=scram-sha-256 --encoding=UTF8 >/dev/null
+    rm "$password"
     echo "host all all all scram-sha-256" >>"$data/pg_hba.conf"
     pg_ctl -D "$data" -o "-c listen_addresses=''" -w start >/dev/null
     createdb -U "$POSTGRES_USER" "$POSTGRES_DB" 2>/dev/null || true

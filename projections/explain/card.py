@@ -1,6 +1,6 @@
 """The model card of an adapter: what 'why' knows of it in figures, for people who meet the adapter outside its log.
 
-It quotes nobody: no task, answer, comment, reason or name, because a card is published and cannot be erased.
+It quotes no person: no task, answer, comment, reason or name, because a card is published and cannot be erased.
 """
 
 from __future__ import annotations

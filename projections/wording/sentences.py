@@ -143,7 +143,7 @@ def _describe_rollout(event: Event) -> str:
 
 
 def _describe_making(event: Event) -> str:
-    """The events from a training's request to the adapter's proof."""
+    """The events of a training."""
     match event:
         case TrainingRequested():
             continues = current_figures(event.recipe).get("init_from") == "parent" and event.parent is not None
@@ -180,6 +180,12 @@ def _describe_making(event: Event) -> str:
             return f"training declined: {event.reason}"
         case TrainingFailed():
             return f"training failed: {event.reason}"
+    return _describe_adapter(event)
+
+
+def _describe_adapter(event: Event) -> str:
+    """The events of an adapter from its name to its comparisons."""
+    match event:
         case AdapterRegistered():
             return f"registered as {event.adapter}, weights {event.weights[:19]}"
         case AdapterEvaluated():
@@ -213,6 +219,12 @@ def _describe_making(event: Event) -> str:
         case ComparisonConcluded():
             arms = f"{event.b or 'the base'} in place of {event.a or 'the base'}"
             return f"A/B, {arms}: {event.verdict} ({event.reason}): {event.message}"
+    return _describe_program(event)
+
+
+def _describe_program(event: Event) -> str:
+    """What concerns other programs: their keys and their feedback."""
+    match event:
         case AccessKeyIssued():
             limits = "".join(f", at most {most:g} {name} a day" for name, most in event.limits.items())
             return f"access key issued to {event.holder} by {event.actor} for {', '.join(event.scopes)}{limits}"

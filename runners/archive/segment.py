@@ -149,7 +149,7 @@ def _say(value: Any) -> None:
 def _hear(kind: Any) -> Any:
     line = sys.stdin.buffer.readline()
     if not line:
-        raise SystemExit(1)  # nobody wants to know any more
+        raise SystemExit(1)  # its parent has ended
     return msgspec.json.decode(line, type=kind)
 
 
