@@ -3,16 +3,20 @@
     python benchmarks/serving.py stream
     python benchmarks/serving.py batch
     python benchmarks/serving.py adapter
+    python benchmarks/serving.py threads
 
 Needs the model ``smollm2`` (``make weights``); ``--model ""`` takes the embedded base. All sides are loaded into one process
-and take turns on one thread. Each figure is the median of the rounds, in CPU seconds, because other programs disturb them
-less than wall time; ``--json`` gives both. The plain side is the model as transformers loads it, in bf16, with its own
-attention and cache, called by ``generate`` with greedy decoding.
+and take turns, on one thread but for ``threads``. Each figure is the median of the rounds, in CPU seconds, because other
+programs disturb them less than wall time; ``--json`` gives both. The plain side is the model as transformers loads it, in bf16,
+with its own attention and cache, called by ``generate`` with greedy decoding.
 
 ``stream`` answers requests one by one whose answers repeat their words. ``batch`` answers 16 waiting requests, one by one
 and together. ``adapter`` answers 1, 4 and 16 requests with the base and with a LoRA adapter of rank 16 on all linear layers,
 whose numbers are random, so that each answer has all its tokens. The program's beginnings of prompts (``prefixes.py``) are
 forgotten before each measurement. ``times`` compares tokens per CPU second.
+
+``threads`` answers 16 requests, short ones and some with long pages, with one thread and with the threads that the program
+chooses (``cores.py``); its ``times`` compares tokens per second of the clock, so run it alone.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
+import sys
 import tempfile
 import time
 import warnings
@@ -62,17 +66,18 @@ INSTRUCTIONS = (
 def main() -> None:
     """Print the table that is asked for."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("what", choices=("stream", "batch", "adapter"))
+    options.add_argument("what", choices=("stream", "batch", "adapter", "threads"))
     options.add_argument("--model", default="smollm2")
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--tokens", type=int, default=24, help="most tokens of an answer")
     options.add_argument("--json", action="store_true")
     arguments = options.parse_args()
-    use_threads(1)
+    use_threads(None if arguments.what == "threads" else 1)
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     sides = Sides(arguments.model, arguments.tokens)
-    rows = {"stream": stream, "batch": batch, "adapter": adapter}[arguments.what](sides, arguments.rounds)
+    kinds = {"stream": stream, "batch": batch, "adapter": adapter, "threads": threads}
+    rows = kinds[arguments.what](sides, arguments.rounds)
     if arguments.json:
         print(json.dumps(rows))
         return
@@ -166,8 +171,30 @@ def adapter(sides: Sides, rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
+def threads(sides: Sides, rounds: int) -> list[dict[str, Any]]:
+    """Sixteen requests that wait, with one thread and as the program does."""
+    from grokputer.adapters.serving.decoding import cores
+
+    rows = []
+    page = "\n".join(f"button:Element number {number}[{number}]" for number in range(30))
+    chosen = cores.LONG, cores.LARGE
+    for what, after in (("short", ""), ("long", page)):
+        prompts = [asking(words + after, INSTRUCTIONS) for words in SHORT]
+
+        def one(prompts: list[list[Message]] = prompts) -> list[list[int]]:
+            cores.LONG, cores.LARGE = sys.maxsize, sys.maxsize
+            try:
+                return sides.answer(prompts)
+            finally:
+                cores.LONG, cores.LARGE = chosen
+
+        named: dict[str, Side] = {"one thread": one, "grokputer": lambda prompts=prompts: sides.answer(prompts)}  # type: ignore[misc]
+        rows += compare(f"16 {what} prompts", named, "one thread", len(prompts), rounds, sides, "wall")
+    return rows
+
+
 def compare(
-    what: str, named: dict[str, Side], first: str, count: int, rounds: int, sides: Sides
+    what: str, named: dict[str, Side], first: str, count: int, rounds: int, sides: Sides, clock: str = "cpu"
 ) -> list[dict[str, Any]]:
     """A row for each side, after a round that is not counted: how many times as fast as the first side it writes a token."""
     answers = {name: side() for name, side in named.items()}
@@ -181,7 +208,8 @@ def compare(
             wall[name].append(time.perf_counter() - on_wall)
     tokens = {name: sum(map(len, written)) for name, written in answers.items()}
     texts = {name: [sides.own.tokenizer.decode(a) for a in written] for name, written in answers.items()}
-    speed = {name: tokens[name] / median(cpu[name]) for name in named}
+    taken = cpu if clock == "cpu" else wall
+    speed = {name: tokens[name] / median(taken[name]) for name in named}
     return [
         {
             "what": what,
@@ -219,5 +247,4 @@ def asking(words: str, system: str | None = None) -> list[Message]:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     main()

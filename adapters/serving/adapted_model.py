@@ -23,6 +23,7 @@ from .base_model import Base, first_line, positions
 from .chat_template import answer_tokens, prompt_tokens, stop_tokens
 from .decoding.answers import Prompt, Written, greedy, sampler
 from .decoding.attention import library_attention, use_attention
+from .decoding.cores import share_cores
 from .decoding.fast_adapters import FastAdapters
 from .decoding.packed_weights import pack_weights, unpack_weights
 from .decoding.padded import write_padded
@@ -43,7 +44,9 @@ class AdaptedModel:
         self.model, self.tokenizer = base.load_for_serving()
         self.processor = base.load_processor(self.model, self.tokenizer)
         pack_weights(self.model)
-        self.has_slots = use_attention(self.model, prompt_tokens(self.tokenizer, QUESTION))
+        question = prompt_tokens(self.tokenizer, QUESTION)
+        self.has_slots = use_attention(self.model, question)
+        share_cores(self.model, question)
         self.prefixes = Prefixes()
         self.fast = FastAdapters()
         self.peft: Any = None

@@ -286,13 +286,16 @@ def free_gpu() -> None:
     torch.cuda.empty_cache()
 
 
-def use_threads(count: int) -> None:
-    """Compute with this many CPU threads, unless ``OMP_NUM_THREADS`` is set. Applies to the calling thread."""
+def use_threads(count: int | None = None) -> None:
+    """Compute with this many CPU threads, by default one for each core, unless ``OMP_NUM_THREADS`` is set.
+
+    Applies to the calling thread.
+    """
     # Read when torch is loaded: threads that spin while they wait take cores from other processes.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import torch
 
-    if "OMP_NUM_THREADS" not in os.environ:
+    if count is not None and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(min(count, os.cpu_count() or 1))
 
 

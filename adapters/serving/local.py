@@ -39,10 +39,10 @@ class LocalModel(Model):
     when the base cannot be loaded.
     """
 
-    def __init__(self, base: Base | None = None, *, resident: int = RESIDENT, threads: int = 1) -> None:
+    def __init__(self, base: Base | None = None, *, resident: int = RESIDENT) -> None:
         self.base = base or Base()
         keep_freed_memory()
-        self._owner = ThreadPoolExecutor(1, "model", use_threads, (threads,))
+        self._owner = ThreadPoolExecutor(1, "model", use_threads)
         self._lock = threading.Lock()
         self._waiting: list[_Waiting] = []  # the oldest first
         self._directories: dict[str, tuple[Path, str]] = {}  # adapter name -> folder and its hash

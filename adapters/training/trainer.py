@@ -69,7 +69,7 @@ def train_job(job: TrainingJobSpec, prepare: Callable[[Any], None] | None = None
     with _sole_trainer(job.directory):
         shutil.rmtree(job.directory / "adapter", ignore_errors=True)  # without a result beside it, it is not finished
         checkpoint = newest_whole(job.directory, lambda line: _write_line(job.directory, {NOTE: line}))
-        use_threads(2)
+        use_threads()
         examples = read_examples(job.dataset)
         base = Base(**{**job.base.to_json(), "quantization": job.recipe.quantization})
         model, tokenizer = base.load()
