@@ -11,6 +11,7 @@ from ...domain.page.media import (
     MOST_BYTES,
     MOST_INPUTS,
     BadMedia,
+    check_size,
     keys_in_messages,
     kind_of,
     read_url,
@@ -31,15 +32,21 @@ Inputs = dict[str, str]
 def load_media(given: str | Path | bytes, kind: str) -> str:
     """The file at the path, or these bytes, as a ``data:`` URL of the kind. Raises ``BadMedia`` with the path."""
     if isinstance(given, bytes):
-        return write_url(given, (kind,))
+        return _checked(given, kind)
     try:
         with Path(given).open("rb") as stream:
-            return write_url(stream.read(MOST_BYTES + 1), (kind,))
+            return _checked(stream.read(MOST_BYTES + 1), kind)
     except BadMedia as error:
         raise BadMedia(f"{given} cannot be given to the model: {error}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise BadMedia(f"{given} cannot be read: {reason}") from None
+
+
+def _checked(data: bytes, kind: str) -> str:
+    url = write_url(data, (kind,))
+    check_size(data)
+    return url
 
 
 def put_inputs(ledger: Ledger, urls: Sequence[str]) -> Inputs:
