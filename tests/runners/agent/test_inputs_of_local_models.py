@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import call
 from drawn import draw_png
 from gateways import serving
 from speech_server import RECORDING, SpeechServer
@@ -18,6 +19,7 @@ import grokputer
 from grokputer.domain.errors import BadPicture, ModelError
 from grokputer.domain.page.media import AUDIO, IMAGE, BadMedia, write_url
 from grokputer.runners.environments.senses.picture import measure
+from grokputer.runners.environments.senses.reader import Reader
 from grokputer.runners.environments.senses.task_pictures import stack
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.use_cases.settings import change_setting
@@ -76,7 +78,47 @@ def test_a_model_without_eyes_gets_the_words_of_a_picture_from_a_step_of_the_rea
         log.run("In which currency?", environment="chat", session="bills")
         steps = list[Any](it.event for it in log.events(topics=["StepTaken"]))
         prompts = [json.loads(ledger.get_content(step.prompt) or "") for step in steps]
-        assert [turn["content"] for turn in prompts[-1]][::2] == ["What is the total?", "In which currency?"]
+        assert prompts[-1][::2] == [asked, {"role": "user", "content": "In which currency?"}]
+
+
+def test_later_turns_of_a_session_see_the_words_of_an_earlier_picture_and_no_picture_is_read_again(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("rapidocr")
+    path = log_on(tmp_path, tiny_base)
+    with grokputer.open(path) as log:
+        log.run("What is the total?", environment="chat", images=[draw_png([(20, 20, "Total 12")])], session="bills")
+    with grokputer.open(path, actor="bob") as log:  # another process, which has read nothing
+        monkeypatch.setattr(Reader, "read", None)
+        log.run("In which currency?", environment="chat", session="bills")
+        second = log.run("Are you sure?", environment="chat", session="bills").run
+        steps = list[Any](it.event for it in log.events(topics=["StepTaken"]))
+        assert [step.kind for step in steps] == ["read", "act", "act", "act"]
+        *_, last = [json.loads(log.text(step.prompt) or "") for step in steps]
+    words = "What is the total?\ntext:Total 12[1]"
+    assert [turn["content"] for turn in last][::2] == [words, "In which currency?", "Are you sure?"]
+    assert call("forget", steps[0].originator_id.hex, "--reason", "private", "--yes", db=path).exit_code == 0
+    with grokputer.open(path) as log:
+        assert [log.text(step.prompt) for step in steps] == [None] * 4
+        log.run("And now?", environment="chat", session="bills")
+        *_, step = list[Any](it.event for it in log.events(topics=["StepTaken"]))
+        assert "Total 12" not in (log.text(step.prompt) or "")
+    assert second
+
+
+def test_later_turns_of_a_session_see_the_words_of_an_earlier_sound_which_is_heard_once(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    with (
+        SpeechServer(b'{"text": "Open the file manager"}') as server,
+        grokputer.open(log_on(tmp_path, tiny_base, **{"audio.endpoint": server.url})) as log,
+    ):
+        log.run("Do this:", environment="chat", sounds=[RECORDING], session="said")
+        log.run("Once more.", environment="chat", session="said")
+        *_, step = list[Any](it.event for it in log.events(topics=["StepTaken"]))
+        earlier, _, last = json.loads(log.text(step.prompt) or "")
+    assert (earlier["content"], last["content"]) == ("Do this:\nOpen the file manager", "Once more.")
+    assert len(server.bodies) == 1
 
 
 def test_a_picture_that_unpacks_to_more_than_can_be_read_is_refused_before_it_is_unpacked() -> None:
