@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,6 +82,11 @@ def media_of(log: Log, run: TaskRun) -> Inputs:
     prompt = log.get_content(run.steps[-1].prompt) if run.steps else None
     shown = [] if prompt is None else keys_in_messages(json.loads(prompt))
     return read_media(log, [*run.started.inputs, *shown])
+
+
+def of_kind(kind: str, inputs: Mapping[str, str]) -> Inputs:
+    """The pictures among the inputs, or the sounds."""
+    return {key: url for key, url in inputs.items() if kind_of(url) == kind}
 
 
 def shown_to(inputs: Inputs, takes: Iterable[str]) -> Inputs:

@@ -23,7 +23,8 @@ from ...domain.aggregates.run import LARGEST_SEED, TaskRun
 from ...domain.aggregates.training import TrainingJob
 from ...domain.errors import DamagedWeights, EnvironmentUnavailable, ModelError
 from ...domain.events import TaskFailed, TaskSucceeded
-from ...domain.ports import ScoringModel
+from ...domain.page.media import complain_of_untaken, kinds_of
+from ...domain.ports import ScoringModel, takes_of
 from ...domain.rules.attribution import READER
 from ...domain.rules.gate import HeldOutResult, Lines, Losses, Runs, judge_held_out
 from ...domain.rules.routing import Route
@@ -247,11 +248,10 @@ class _Bench:
                 run, id = self._find(held, arm)
                 if run is None and id is not None:
                     task = repeated_task(self.ledger, held, self.session)
-                    if task is None:
-                        self.say(
-                            f"{held.instance} does not count for the gate: one of its pictures or sounds was erased"
-                        )
+                    if problem := self._complain_of(task):
+                        self.say(f"{held.instance} does not count for the gate: {problem}")
                         break
+                    assert task is not None
                     wanted.append(RunSpec(task, id, Route(Arm.PINNED, adapter, None, self.role)))
         parts = self.services
         runner = TaskRunner(self.ledger, parts.model, parts.prepare, parts.base_label, ACTOR, beside=parts.beside)
@@ -263,6 +263,12 @@ class _Bench:
                 lost = self.ledger.say(run.ended.detail) or "it was lost"
         if lost:
             raise EnvironmentUnavailable(lost)
+
+    def _complain_of(self, task: Task | None) -> str:
+        """Why the task cannot be repeated with the pictures and sounds that its run had; empty where it can."""
+        if task is None:
+            return "one of its pictures or sounds was erased"
+        return complain_of_untaken(kinds_of(task.inputs), takes_of(self.services.model), self.services.base_label)
 
     def _find(self, held: HeldOut, arm: str) -> tuple[TaskRun | None, UUID | None]:
         """The arm's run of the instance, else the id of the next attempt; (None, None) where all attempts are used up."""

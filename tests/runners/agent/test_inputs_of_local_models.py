@@ -157,10 +157,10 @@ def test_a_vision_model_answers_questions_about_pictures_by_command_line_and_gat
         shown = gateway.ask(f"/runs/{headers['x-grokputer-run']}")[2]
         assert list(shown["pictures"].values()) == [RED]
         for content, words in [
-            ([part("https://pictures.invalid/a.png")], "which this model is not shown"),
+            ([part("https://pictures.invalid/a.png")], "is not shown; send text, or a picture as a data: URL"),
             ([part("data:image/png;base64,%")], "cannot be read"),
             ([{"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}], "takes no sounds"),
-            ([{"type": "file", "file": {}}], "[file], which this model is not shown"),
+            ([{"type": "file", "file": {}}], "[file], which the model"),
         ]:
             status, _, said = gateway.ask(
                 "/chat/completions", {**body, "messages": [{"role": "user", "content": content}]}
@@ -168,6 +168,54 @@ def test_a_vision_model_answers_questions_about_pictures_by_command_line_and_gat
             assert status == 400 and words in said["error"]["message"] and said["error"]["param"] == "messages"
     with grokputer.open(path) as log:
         assert len(list(log.events(topics=["TaskStarted"]))) == 2
+
+
+def test_the_gateway_refuses_pictures_and_sounds_for_a_model_that_takes_none_in_one_line(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    path = log_on(tmp_path, tiny_base)
+    sound = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+    with serving(path) as gateway:
+        for content, missing in [
+            ([QUESTION, part(RED)], "pictures"),
+            ([QUESTION, part("https://pictures.invalid/a.png")], "pictures"),
+            ([QUESTION, sound], "sounds"),
+            ([QUESTION, part(RED), sound], "pictures and no sounds"),
+        ]:
+            earlier = [{"role": "user", "content": content}, {"role": "assistant", "content": "Yes."}]
+            for messages in (earlier[:1], [*earlier, {"role": "user", "content": "And now?"}]):
+                for is_stream in (False, True):
+                    body = {"model": "action", "stream": is_stream, "messages": messages}
+                    status, _, said = gateway.ask("/chat/completions", body)
+                    error = said["error"]
+                    assert (status, error["type"], error["param"]) == (400, "invalid_request_error", "messages")
+                    assert error["message"].startswith(f"the model {tiny_base}")
+                    assert f" takes no {missing}; set model.base to a model that does" in error["message"]
+    with grokputer.open(path) as log:
+        assert not list(log.events(topics=["TaskStarted"]))
+
+
+@pytest.mark.parametrize("task", ["shell/delete-file", "click-button", "desktop/fill-form", "web/buy", "notes/count"])
+def test_a_named_task_with_what_the_model_does_not_take_is_refused_before_anything_starts(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    path = log_on(tmp_path, tiny_base)
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / "notes" / "count" / "files"
+    own.mkdir(parents=True)
+    (own / "chart.png").write_bytes(_bytes(RED))
+    (own.parent / "task.toml").write_text('request = "Count the files."\nanswer = 1\n')
+    for option, file, missing in (
+        ("--image", own / "chart.png", "pictures"),
+        ("--audio", RECORDING, "sounds"),
+    ):
+        refused = call("run", task, option, file, "--no-feedback", db=path)
+        said = " ".join(refused.stderr.split())
+        assert refused.exit_code == 1 and refused.stdout == ""
+        assert f"takes no {missing}; set model.base to a model that does, or model.backend" in said
+        assert str(tiny_base) in said and "Traceback" not in said
+    with grokputer.open(path) as log:
+        assert not list(log.events(topics=["TaskStarted"]))
 
 
 def test_a_file_that_is_no_picture_is_an_error_of_the_argument(tiny_base: Path, tmp_path: Path) -> None:
