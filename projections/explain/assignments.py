@@ -77,8 +77,9 @@ def _plans(log: Lookup, run: UUID) -> list[Node]:
         if not isinstance(step, StepTaken):
             continue
         if step.kind == StepKind.PLAN:
-            goals = describe_plan(log.get_content(step.answer))
-            text = f"{describe_purpose(step.kind, step.goal)} by {step.role} in step {step.step}: {'; '.join(goals)}"
+            goals = describe_plan(log.get_content(step.answer), step.found)
+            found = f" ({describe_finding(step.found)})" if step.found else ""
+            text = f"{describe_purpose(step.kind, step.goal)} by {step.role} in step {step.step}{found}: {'; '.join(goals)}"
             nodes.append(Node("Plan", placed.position, text, {"step": step.step, "goals": goals}))
         elif nodes and step.goal and step.found:
             text = f"goal {step.goal}, step {step.step} by {step.role}: {describe_finding(step.found)}"

@@ -102,7 +102,7 @@ def _print_step(begin: str, event: StepTaken, entry: dict[str, Any], full: bool)
     begin = f"{begin}step {entry['step']}{by}{f', {purpose}' if purpose else ''}{model}  "
     if event.kind == StepKind.PLAN:
         print_line(begin.rstrip())
-        for line in describe_plan(entry["answer"]):
+        for line in describe_plan(entry["answer"], entry["found"]):
             print_line(f"{WORDS}{line}")
     else:
         _print_words(_answer(entry, full), begin)
