@@ -81,7 +81,7 @@ def test_a_model_without_eyes_gets_the_words_of_a_picture_from_a_step_of_the_rea
         assert prompts[-1][::2] == [asked, {"role": "user", "content": "In which currency?"}]
 
 
-def test_later_turns_of_a_session_see_the_words_of_an_earlier_picture_and_no_picture_is_read_again(
+def test_later_turns_see_the_words_of_an_earlier_picture_and_no_picture_is_read_again(
     tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("rapidocr")
@@ -106,9 +106,7 @@ def test_later_turns_of_a_session_see_the_words_of_an_earlier_picture_and_no_pic
     assert second
 
 
-def test_later_turns_of_a_session_see_the_words_of_an_earlier_sound_which_is_heard_once(
-    tiny_base: Path, tmp_path: Path
-) -> None:
+def test_later_turns_see_the_words_of_an_earlier_sound_which_is_heard_once(tiny_base: Path, tmp_path: Path) -> None:
     with (
         SpeechServer(b'{"text": "Open the file manager"}') as server,
         grokputer.open(log_on(tmp_path, tiny_base, **{"audio.endpoint": server.url})) as log,
