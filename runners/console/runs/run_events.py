@@ -86,7 +86,8 @@ def print_event(event: Event, entry: dict[str, Any], full: bool) -> None:
         case TaskCorrected():
             verified = "verified" if entry["is_verified"] else "not verified"
             withdrawn = ", withdrawn" if entry["is_withdrawn"] else ""
-            print_line(f"{begin}corrected by {entry['actor']} ({entry['source']}, {verified}{withdrawn})")
+            what = "" if event.steps else "what was read, "
+            print_line(f"{begin}{what}corrected by {entry['actor']} ({entry['source']}, {verified}{withdrawn})")
             for answer in entry["correction"] or [ERASED]:
                 print_text(answer, WORDS)
         case CorrectionWithdrawn():
