@@ -6,14 +6,12 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from ...domain.errors import ModelError
-from ...domain.page.media import BadMedia, read_url
+from ...domain.page.media import MOST_PIXELS, BadMedia, read_url
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
-MOST_PIXELS = 50_000_000
-"""Of one picture; chosen: the largest photos of cameras have fewer, and a small file can hold far more."""
 TOO_LARGE = f"a picture has more than {MOST_PIXELS // 1_000_000} million pixels, which is the most; scale it down"
 
 

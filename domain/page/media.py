@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import re
+import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -25,6 +26,8 @@ KINDS = (IMAGE, AUDIO)
 
 MOST_BYTES = 20_000_000
 """Of one picture or sound; chosen: the limit of common endpoints."""
+MOST_PIXELS = 50_000_000
+"""Of one picture; chosen: the largest photos of cameras have fewer, and a small file can hold far more."""
 MOST_INPUTS = 16
 """Pictures and sounds of one task; chosen: more than a conversation with a model takes well."""
 
@@ -46,6 +49,10 @@ _SIGNATURES = (
     (0, b"OggS", "audio/ogg"),
 )
 """The first bytes of a file, where they stand, and its type."""
+
+_JPEG = b"\xff\xd8"
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""The markers of a JPEG after which its size stands."""
 
 Media = Mapping[str, str]
 """Pictures and sounds as ``data:`` URLs, by the keys in their marks."""
@@ -172,3 +179,45 @@ def read_url(url: str) -> tuple[str, bytes]:
         return f"{match[1]}/{match[2]}".lower(), base64.b64decode(url[match.end() :], validate=True)
     except ValueError:
         raise BadMedia("its base64 is damaged") from None
+
+
+def check_size(picture: bytes) -> None:
+    """Raise ``BadMedia`` for a picture that unpacks to more than ``MOST_PIXELS``. Its header says so; nothing is unpacked."""
+    width, height = measure(picture)
+    if width * height > MOST_PIXELS:
+        raise BadMedia(
+            f"it has {width} x {height} pixels, and at most {MOST_PIXELS // 1_000_000} million are taken; scale it down"
+        )
+
+
+def measure(picture: bytes) -> tuple[int, int]:
+    """Width and height in pixels, by the header of a PNG, GIF, WebP or JPEG; 0 x 0 where that does not say it."""
+    head = picture[:30].ljust(30, b"\0")
+    match head[12:16]:
+        case b"IHDR":
+            width, height = struct.unpack_from(">II", head, 16)
+        case b"VP8X":
+            width, height = (int.from_bytes(head[at : at + 3], "little") + 1 for at in (24, 27))
+        case b"VP8L":
+            bits = int.from_bytes(head[21:25], "little")
+            width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+        case b"VP8 ":
+            width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", head, 26))
+        case _ if head.startswith(b"GIF8"):
+            width, height = struct.unpack_from("<HH", head, 6)
+        case _:
+            width, height = _measure_jpeg(picture)
+    return width, height
+
+
+def _measure_jpeg(picture: bytes) -> tuple[int, int]:
+    """Width and height of the first frame; 0 x 0 where there is none."""
+    at = len(_JPEG)
+    while picture.startswith(_JPEG) and at + 9 <= len(picture) and picture[at] == 0xFF:
+        marker = picture[at + 1]
+        if marker in _FRAMES:
+            height, width = struct.unpack_from(">HH", picture, at + 5)
+            return width, height
+        is_alone = marker == 0x01 or 0xD0 <= marker <= 0xD9
+        at += 1 if marker == 0xFF else 2 if is_alone else 2 + int.from_bytes(picture[at + 2 : at + 4], "big")
+    return 0, 0

@@ -31,6 +31,7 @@ WITHOUT = "no "
 
 _BULLET = re.compile(r"\s*(?:(?:goal +)?\d{1,2}[.):]|[-*•])\s+", re.IGNORECASE)
 _NUMBER = re.compile(r"\[\d+\]$")
+_AROUND_ACTION = re.compile(r"^`?(?:(?:do|act|action) *: *)?`?|`$", re.IGNORECASE)
 _FENCE = re.compile(r"\s*```\w*\s*")
 
 
@@ -66,8 +67,16 @@ def parse_plan(text: str) -> tuple[Goal, ...] | None:
     """The goals that the text writes down; None where it is no plan.
 
     Numbers and dashes before the goals, empty lines and fences of Markdown have no meaning. Text is no plan without a goal,
-    with more than ``MOST_GOALS``, with one that is too long, and where a line is an action in place of a goal.
+    with more than ``MOST_GOALS``, with one that is too long, and where a line is an action in place of a goal: also after a
+    number or ``do:``, and before a condition.
     """
+    goals = read_plan(text)
+    return None if goals is None or any(_is_action(goal.words) for goal in goals) else goals
+
+
+def read_plan(text: str) -> tuple[Goal, ...] | None:
+    """The goals of a recorded plan: as ``parse_plan``, but an action with something around it, which earlier programs took as a
+    goal, is one."""
     lines = [line for line in text.splitlines() if line.strip() and not _FENCE.fullmatch(line)]
     goals = [_parse_goal(line) for line in lines[: MOST_GOALS + 1]]
     whole = tuple(goal for goal in goals if goal is not None)
@@ -79,15 +88,19 @@ def _parse_goal(line: str) -> Goal | None:
         _BULLET.sub("", line, count=1).partition(ARROW) if _BULLET.match(line) else line.partition(ARROW)
     )
     words, condition = " ".join(words.split()), _NUMBER.sub("", " ".join(condition.split()))
-    is_action = parse_action(line, ALL_VERBS) is not None
     if (
         not any(sign.isalnum() for sign in words)
-        or is_action
+        or parse_action(line, ALL_VERBS) is not None
         or condition == WITHOUT.strip()
         or max(len(words), len(condition)) > LONGEST_GOAL
     ):
         return None
     return Goal(words, condition)
+
+
+def _is_action(words: str) -> bool:
+    """Whether the words are an action, also one that is announced or quoted as in a prompt."""
+    return parse_action(_AROUND_ACTION.sub("", words), ALL_VERBS) is not None
 
 
 def write_plan(goals: Sequence[Goal]) -> str:

@@ -68,6 +68,9 @@ def judge_held_out(failed: HeldOutResult, worked: HeldOutResult, policy: Policy,
     first: an adapter that breaks working tasks is refused, however much it gains. Where neither arm succeeds on any failure
     and the right answers were scored too, those alone are judged by: in a run of several roles, one role that learnt its
     part cannot succeed before the others do.
+
+    A refusal by the failures alone stands: no count of what worked turns it into ``pass``. So what worked need not be measured
+    then.
     """
     margin, minimum = policy.gate(role).margin, policy.gate(role).minimum
     numbers = {"failed": failed.numbers(), "worked": worked.numbers(), "margin": margin, "minimum": minimum}

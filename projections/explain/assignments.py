@@ -18,6 +18,7 @@ from ...domain.events import (
     StepTaken,
     TaskStarted,
 )
+from ...domain.rules.attribution import READER
 from ...domain.rules.imported import IMPORTED, RECORDED, is_imported
 from ...domain.rules.routing import DRAWN_BY, arm_of, draw
 from ...domain.vocabulary import Arm, StepKind, Unit
@@ -77,8 +78,9 @@ def _plans(log: Lookup, run: UUID) -> list[Node]:
         if not isinstance(step, StepTaken):
             continue
         if step.kind == StepKind.PLAN:
-            goals = describe_plan(log.get_content(step.answer))
-            text = f"{describe_purpose(step.kind, step.goal)} by {step.role} in step {step.step}: {'; '.join(goals)}"
+            goals = describe_plan(log.get_content(step.answer), step.found)
+            found = f" ({describe_finding(step.found)})" if step.found else ""
+            text = f"{describe_purpose(step.kind, step.goal)} by {step.role} in step {step.step}{found}: {'; '.join(goals)}"
             nodes.append(Node("Plan", placed.position, text, {"step": step.step, "goals": goals}))
         elif nodes and step.goal and step.found:
             text = f"goal {step.goal}, step {step.step} by {step.role}: {describe_finding(step.found)}"
@@ -140,7 +142,7 @@ def _explain(log: Lookup, started: Placed, assignment: Assignment, before: _Befo
     if assignment["rollout"] is None:
         node.text = f"{own}: no rollout was under way, so all runs went to {_name(assignment['adapter'])}"
         if assignment["adapter"] is None and role != event.role:
-            node.text = f"{own}: no adapter of its own was live, so {_name(event.adapter)} makes its steps too"
+            node.text = f"{own}: no adapter of its own was live, so {_say_other_maker(event, role)}"
         node.children = _live(log, role, assignment["adapter"], before)
         return node
     drawn, begin = _draw(log, started, assignment, before)
@@ -151,6 +153,13 @@ def _explain(log: Lookup, started: Placed, assignment: Assignment, before: _Befo
     else:
         node.children = [*begin, *_live(log, role, assignment["adapter"], before)]
     return node
+
+
+def _say_other_maker(event: TaskStarted, role: str) -> str:
+    """Who makes the steps of a role without an adapter, beside the run's own role."""
+    if any(setting.startswith(f"{role}.run.") for setting in event.policy):
+        return "its own model makes its steps"
+    return "its lines are laid out without a model" if role == READER else f"{_name(event.adapter)} makes its steps too"
 
 
 def _draw(log: Lookup, started: Placed, assignment: Assignment, before: _Before) -> tuple[dict[str, Any], list[Node]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ...domain.rules.attribution import READER
 from ...domain.settings.settings import ROLES
 from ..state.role_metrics import LONG_STEPS, SOON_MS, RoleMetrics, Share
 from .sentences import count
@@ -70,4 +71,7 @@ def describe_metric(role: str, metric: RoleMetric) -> str:
     """The metric in one line of at most 80 columns."""
     if metric.value is None:
         return f"{role}, {metric.name}: -, {metric.of}"
-    return f"{role}, {metric.name}: {metric.value:.1%} of {metric.of}, target {metric.target:.0%}".replace("%", " %")
+    over = "over" if role == READER else "of"  # a mean, and shares
+    return f"{role}, {metric.name}: {metric.value:.1%} {over} {metric.of}, target {metric.target:.0%}".replace(
+        "%", " %"
+    )

@@ -77,7 +77,8 @@ def describe(event: Event) -> str:
             return f"{count(len(event.pictures), 'picture')} in the next prompt of run {event.originator_id.hex[:8]}"
         case TaskCorrected():
             verified = "verified" if event.is_verified else "not verified"
-            return f"run {event.originator_id.hex[:8]} corrected by {event.actor} ({event.source}, {verified})"
+            what = f"{'' if event.steps else 'what was read in '}run {event.originator_id.hex[:8]}"
+            return f"{what} corrected by {event.actor} ({event.source}, {verified})"
         case CorrectionWithdrawn():
             return (
                 f"correction ({event.source}) of run {event.originator_id.hex[:8]} withdrawn by {event.actor}; no dataset "

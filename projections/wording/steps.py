@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...domain.page.plan import WITHOUT, Goal, parse_plan
+from ...domain.page.plan import WITHOUT, Goal, read_plan
 from ...domain.vocabulary import Finding, StepKind
 from .words import ERASED
 
@@ -25,11 +25,11 @@ def describe_goal(goal: Goal) -> str:
     return f"{goal.words}, until the page shows {goal.condition}"
 
 
-def describe_plan(answer: str | None) -> list[str]:
-    """The plan as numbered sentences; the answer as it is where it is no plan."""
+def describe_plan(answer: str | None, found: str = "") -> list[str]:
+    """The plan as numbered sentences; the answer as it is where it is no plan, and where the run ``found`` that it is none."""
     if answer is None:
         return [ERASED]
-    goals = parse_plan(answer)
+    goals = None if found == Finding.UNREADABLE else read_plan(answer)
     return answer.split("\n") if goals is None else [f"{n}. {describe_goal(goal)}" for n, goal in enumerate(goals, 1)]
 
 

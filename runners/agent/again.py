@@ -11,6 +11,7 @@ from ...domain.errors import GrokputerError, NotPossible
 from ...domain.page.messages import Completion, Message
 from ...domain.rules.routing import Route
 from ...domain.settings.settings import Policy
+from .inputs import media_in
 from .preface import recorded_preface
 from .runner import ActiveRun, TaskRunner, task_of
 
@@ -38,7 +39,10 @@ def ask_again(runner: TaskRunner, run: TaskRun, policy: Policy, temperature: flo
     def act(episode: Episode, messages: Sequence[Message]) -> Completion:
         request, resamples = runner.request(active, episode)
         seed = request.seed + SEED_STEP * attempt
-        asked = replace(request, messages=messages, temperature=max(temperature, request.temperature), seed=seed)
+        shown = media_in(runner.ledger, messages)
+        asked = replace(
+            request, messages=messages, media=shown, temperature=max(temperature, request.temperature), seed=seed
+        )
         [answer] = runner.answer([(episode, asked, resamples)])
         if isinstance(answer, GrokputerError):
             raise answer

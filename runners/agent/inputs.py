@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from ...domain.page.media import (
     MOST_BYTES,
     MOST_INPUTS,
     BadMedia,
+    check_size,
     keys_in_messages,
     kind_of,
     read_url,
@@ -31,15 +32,21 @@ Inputs = dict[str, str]
 def load_media(given: str | Path | bytes, kind: str) -> str:
     """The file at the path, or these bytes, as a ``data:`` URL of the kind. Raises ``BadMedia`` with the path."""
     if isinstance(given, bytes):
-        return write_url(given, (kind,))
+        return _checked(given, kind)
     try:
         with Path(given).open("rb") as stream:
-            return write_url(stream.read(MOST_BYTES + 1), (kind,))
+            return _checked(stream.read(MOST_BYTES + 1), kind)
     except BadMedia as error:
         raise BadMedia(f"{given} cannot be given to the model: {error}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise BadMedia(f"{given} cannot be read: {reason}") from None
+
+
+def _checked(data: bytes, kind: str) -> str:
+    url = write_url(data, (kind,))
+    check_size(data)
+    return url
 
 
 def put_inputs(ledger: Ledger, urls: Sequence[str]) -> Inputs:
@@ -75,6 +82,11 @@ def media_of(log: Log, run: TaskRun) -> Inputs:
     prompt = log.get_content(run.steps[-1].prompt) if run.steps else None
     shown = [] if prompt is None else keys_in_messages(json.loads(prompt))
     return read_media(log, [*run.started.inputs, *shown])
+
+
+def of_kind(kind: str, inputs: Mapping[str, str]) -> Inputs:
+    """The pictures among the inputs, or the sounds."""
+    return {key: url for key, url in inputs.items() if kind_of(url) == kind}
 
 
 def shown_to(inputs: Inputs, takes: Iterable[str]) -> Inputs:

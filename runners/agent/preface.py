@@ -16,12 +16,13 @@ from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotPossible
 from ...domain.events import TaskStarted
 from ...domain.events.base import KEY
-from ...domain.page.media import add_marks, without_marks
+from ...domain.page.media import add_marks, without_marks, words_of
 from ...domain.page.messages import Message
 from ...domain.rules.coordination import recorded_bounds
 from ...domain.rules.observing import recorded_observe
 from ...domain.rules.roles import roles_in
 from ...domain.settings.running import INSTRUCTIONS
+from ...domain.vocabulary import StepKind
 from .inputs import read_inputs, shown_to
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ def earlier_turns(
     """The latest ``limit`` turns of the session's conversation, oldest first: each question, and the answer to it.
 
     Turns of other roles and environments do not belong to it. Turns without an answer, and those whose words were erased,
-    are missing. A question has its pictures, and its sounds where they are among what the model ``takes``. Raises
-    ``LogError``.
+    are missing. A question has the pictures and sounds that are among what the model ``takes``, and the lines that were read
+    on its pictures. Raises ``LogError``.
     """
     turns: list[tuple[Message, Message]] = []
     for run in runs_of_session(log, session) if limit else ():
@@ -92,14 +93,30 @@ def earlier_turns(
         assert started is not None
         if not started.is_question or (started.role, started.environment) != (role, environment) or not run.steps:
             continue
-        question, answer = log.get_content(started.task), log.get_content(run.steps[-1].answer)
-        inputs = read_inputs(log, started)
-        if question is not None and inputs is not None and answer and answer.strip():
-            asked = add_marks(without_marks(question), shown_to(inputs, takes))
+        answer, asked = log.get_content(run.steps[-1].answer), _asked_again(log, run, takes)
+        if asked is not None and answer and answer.strip():
             turns.append(({"role": "user", "content": asked}, {"role": "assistant", "content": without_marks(answer)}))
         if len(turns) == limit:
             break
     return tuple(message for turn in reversed(turns) for message in turn)
+
+
+def _asked_again(log: Log, run: TaskRun, takes: Collection[str]) -> str | None:
+    """The question of the run for a model that ``takes`` these kinds, with the lines that the run was asked with; None where
+    something of it was erased. Nothing is read again."""
+    started = run.started
+    assert started is not None
+    question, inputs = log.get_content(started.task), read_inputs(log, started)
+    if question is None or inputs is None:
+        return None
+    words = without_marks(question)
+    asked = add_marks(words, shown_to(inputs, takes))
+    if all(step.kind != StepKind.READ for step in run.steps):
+        return asked
+    prompt = log.get_content(run.steps[-1].prompt)
+    if prompt is None:
+        return None
+    return asked + words_of(json.loads(prompt)[-1]["content"]).removeprefix(words)
 
 
 def runs_of_session(log: Log, session: str) -> Iterator[TaskRun]:

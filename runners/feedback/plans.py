@@ -39,8 +39,8 @@ def correct_plan(
     goals = parse_plan(written)
     if goals is None:
         raise BadCorrection(
-            f"the plan cannot be read; give 1 to {MOST_GOALS} goals, one a line, each of up to {LONGEST_GOAL} characters, and "
-            "after => what the page shows once it is reached"
+            f"the plan cannot be read; give 1 to {MOST_GOALS} goals, one a line, each in words, not as an "
+            f"action, of up to {LONGEST_GOAL} characters, and after => what the page shows once it is reached"
         )
     assert run.started is not None
     recorded = recorded_bounds(run.started.policy)

@@ -16,7 +16,7 @@ from ...domain.aggregates.run import TaskRun
 from ...domain.errors import GrokputerError, Hint, NotPossible, UnknownTask
 from ...domain.events import TaskAnswered, TaskFailed, TaskSucceeded
 from ...domain.page.action import parse_action
-from ...domain.page.plan import parse_plan
+from ...domain.page.plan import read_plan
 from ...domain.ports import Attempt, Environment, Reviewer, Script
 from ...domain.rules.rating import check_stars
 from ...domain.rules.roles import GOOD_STARS
@@ -120,8 +120,8 @@ def _correct(ledger: Ledger, run: TaskRun, environment: Environment, reviewer: R
 def _has_other_goals(plan: str | None, shown: Sequence[Step]) -> bool:
     """Whether the plan asks for something that the script's own plan does not."""
     [right, *_] = [step for step in shown if step.kind == StepKind.PLAN]
-    known = {goal.words for goal in parse_plan(right.answer) or ()}
-    return any(goal.words not in known for goal in parse_plan(plan or "") or ())
+    known = {goal.words for goal in read_plan(right.answer) or ()}
+    return any(goal.words not in known for goal in read_plan(plan or "") or ())
 
 
 def first_difference(taken: Sequence[str | None], right: Sequence[str]) -> int | None:

@@ -43,18 +43,20 @@ def try_again(
     preface, bounds = recorded_preface(ledger, run), bounds or recorded_bounds(run.started.policy)
     page = environment.reset(task.task, task.seed)
     most = sum(act.step < first for act in run.acts) + (longest_episode(run) if max_acts is None else max_acts)
-    sight, inputs = sight_again(run.started.policy), task.inputs
+    shown = _shown_in(ledger, run) if task.inputs else ()
+    sight, inputs = sight_again(run.started.policy), {key: url for key, url in task.inputs.items() if key in shown}
     if run.started.is_question and (lines := lines_read(ledger, run)):
         page, sight = replace(page, lines=lines), None
-        inputs = {key: url for key, url in inputs.items() if key in _shown_in(ledger, run)}
     actor = repeat_answers(own, actor)
     steps = play(environment, page, actor, most, task.role, preface, bounds, sight, inputs)
     return list(steps)[len(own) :]
 
 
 def _shown_in(ledger: Ledger, run: TaskRun) -> list[str]:
-    """The content keys of the pictures and sounds that the run's last prompt showed."""
-    prompt = ledger.get_content(run.steps[-1].prompt)
+    """The content keys of the pictures and sounds that the run's last prompt showed: not of those that were read or heard for
+    its model."""
+    prompts = [step.prompt for step in run.steps if step.kind != StepKind.READ]
+    prompt = ledger.get_content(prompts[-1]) if prompts else None
     return [] if prompt is None else keys_in_messages(json.loads(prompt))
 
 

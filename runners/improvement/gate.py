@@ -3,7 +3,7 @@
 Both arms play instances of an environment, and new pages of the same tasks, on the same seed, greedily, as pinned runs.
 Run ids are derived from adapter, instance and arm: after a killed worker the gate continues, and every number comes
 from recorded runs. Where the environment does not judge, the right answers are scored; those of failed runs with plans also
-where neither arm succeeds on any.
+where neither arm succeeds on any. The failures come first: where they refuse the adapter, nothing else is measured.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from ...domain.aggregates.run import LARGEST_SEED, TaskRun
 from ...domain.aggregates.training import TrainingJob
 from ...domain.errors import DamagedWeights, EnvironmentUnavailable, ModelError
 from ...domain.events import TaskFailed, TaskSucceeded
-from ...domain.ports import ScoringModel
+from ...domain.page.media import complain_of_untaken, kinds_of
+from ...domain.ports import ScoringModel, takes_of
 from ...domain.rules.attribution import READER
 from ...domain.rules.gate import HeldOutResult, Lines, Losses, Runs, judge_held_out
 from ...domain.rules.routing import Route
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from ...adapters.data.held_out import HeldOut
 
 ARMS = ("adapter", "parent")
+OUTCOMES = ("failed", "worked")
+"""The sides of what is held out, in the order in which they are measured."""
 
 
 class PlayedRow(TypedDict):
@@ -109,16 +112,14 @@ def judge(
     limit = policy.gate(role).runs
     chosen = add_fresh(list(choose(held_out, limit)), limit, id)
     bench = _Bench(ledger, services, name, on_count, say)
-    screens = [held for held in chosen if role == READER != held.role]  # those of runs that it read for another role
-    others = [held for held in chosen if held not in screens]
-    rows: list[Row] = [
-        *bench.play([held for held in others if held.is_repeatable]),
-        *bench.score([held for held in others if not held.is_repeatable]),
-        *bench.read(screens),
-    ]
-    rows += bench.score(unheard(others, rows))
-    in_force = process_new_events(ledger).policy  # the present bars: the runs may have taken hours
-    return _record(ledger, id, judge_rows(rows, in_force, role), rows, up_to)
+    rows = list[Row]()
+    for outcome in OUTCOMES:
+        rows += bench.measure([held for held in chosen if held.outcome == outcome])
+        in_force = process_new_events(ledger).policy  # the present bars: the runs may have taken hours
+        verdict = judge_rows(rows, in_force, role)
+        if verdict.verdict == Decision.REJECT:
+            break  # whatever it does on the rest: see ``judge_held_out``
+    return _record(ledger, id, verdict, rows, up_to)
 
 
 def judge_rows(rows: Sequence[Row], policy: Policy, role: str) -> Verdict:
@@ -170,7 +171,7 @@ def add_fresh(chosen: Sequence[HeldOut], limit: int, adapter: UUID) -> list[Held
     by an earlier outcome, so both arms show their true quality on them.
     """
     filled = list(chosen)
-    for outcome in ("failed", "worked"):
+    for outcome in OUTCOMES:
         there = [held for held in chosen if held.outcome == outcome and held.is_repeatable]
         known = [held for held in there if not held.inputs]
         for number in range(limit - len(there) if known else 0):
@@ -220,6 +221,19 @@ class _Bench:
         # itself an answer is sampled, as in traffic, by the page's seed: so a repetition gives the same.
         self.state = services.state.imagine({"run.temperature": 0.0})
 
+    def measure(self, chosen: Sequence[HeldOut]) -> list[Row]:
+        """How both arms do on the instances: played, scored by their right answers, or read."""
+        screens = [
+            held for held in chosen if self.role == READER != held.role
+        ]  # those of runs that it read for another role
+        others = [held for held in chosen if held not in screens]
+        rows: list[Row] = [
+            *self.play([held for held in others if held.is_repeatable]),
+            *self.score([held for held in others if not held.is_repeatable]),
+            *self.read(screens),
+        ]
+        return [*rows, *self.score(unheard(others, rows))]
+
     def play(self, chosen: Sequence[HeldOut]) -> list[PlayedRow]:
         """Play the instances whose runs are missing; one row for each instance, from the log."""
         for environment in dict.fromkeys(held.environment for held in chosen):
@@ -247,11 +261,10 @@ class _Bench:
                 run, id = self._find(held, arm)
                 if run is None and id is not None:
                     task = repeated_task(self.ledger, held, self.session)
-                    if task is None:
-                        self.say(
-                            f"{held.instance} does not count for the gate: one of its pictures or sounds was erased"
-                        )
+                    if problem := self._complain_of(task):
+                        self.say(f"{held.instance} does not count for the gate: {problem}")
                         break
+                    assert task is not None
                     wanted.append(RunSpec(task, id, Route(Arm.PINNED, adapter, None, self.role)))
         parts = self.services
         runner = TaskRunner(self.ledger, parts.model, parts.prepare, parts.base_label, ACTOR, beside=parts.beside)
@@ -263,6 +276,12 @@ class _Bench:
                 lost = self.ledger.say(run.ended.detail) or "it was lost"
         if lost:
             raise EnvironmentUnavailable(lost)
+
+    def _complain_of(self, task: Task | None) -> str:
+        """Why the task cannot be repeated with the pictures and sounds that its run had; empty where it can."""
+        if task is None:
+            return "one of its pictures or sounds was erased"
+        return complain_of_untaken(kinds_of(task.inputs), takes_of(self.services.model), self.services.base_label)
 
     def _find(self, held: HeldOut, arm: str) -> tuple[TaskRun | None, UUID | None]:
         """The arm's run of the instance, else the id of the next attempt; (None, None) where all attempts are used up."""

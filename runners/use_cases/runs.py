@@ -12,13 +12,13 @@ from uuid import UUID
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import NotPossible
 from ...domain.events import Capability, TaskAnswered, TaskFailed
-from ...domain.page.media import AUDIO, IMAGE, kind_of, kinds_of, read_url
+from ...domain.page.media import AUDIO, IMAGE, kinds_of, read_url
 from ...domain.ports import require_taken, takes_of
 from ...domain.rules.roles import READS, roles_in
 from ...domain.rules.routing import Route
 from ...domain.vocabulary import Arm, CorrectionSource, FailureReason, Observe
 from ..agent.abandoned import end_abandoned
-from ..agent.inputs import put_inputs
+from ..agent.inputs import of_kind, put_inputs
 from ..agent.preface import earlier_turns
 from ..environments.names import CHAT
 from ..improvement.process_manager import process_new_events
@@ -171,10 +171,13 @@ def run_task(
     progress.on_plan(plan)
     environment = services.environment(plan.environment, is_headed=request.is_headed)
     inputs = put_inputs(ledger, request.inputs)
-    if AUDIO in kinds_of(inputs):
+    is_in_words = Capability.QUESTION in environment.capabilities or environment.takes_words()
+    if is_in_words and AUDIO in kinds_of(inputs):
         plan = replace(plan, task=_hear(services, plan.task, inputs))
     environment.check_task(plan.task)  # before a model is loaded, where nothing is heard
     environment = _read_pictures(services, environment, request.role, inputs)
+    if not is_in_words:  # the name of a task has no place for words that are heard
+        require_taken(services.model, of_kind(AUDIO, inputs), services.base_label)
     runner = TaskRunner(
         ledger,
         services.model,
@@ -235,7 +238,7 @@ def _read_pictures(services: Services, environment: Environment, role: str, inpu
     """
     from ..environments.senses.task_pictures import ReadPictures
 
-    pictures = {key: url for key, url in inputs.items() if kind_of(url) == IMAGE}
+    pictures = of_kind(IMAGE, inputs)
     is_taken = IMAGE in takes_of(services.model)
     is_wanted = not is_taken or services.state.policy.run(role).observe == Observe.OCR
     if pictures and is_wanted and role in READS and Capability.QUESTION in environment.capabilities:
@@ -252,7 +255,7 @@ def _hear(services: Services, task: str, inputs: Mapping[str, str]) -> str:
     ``NotPossible`` where there are no words."""
     said = [task]
     if AUDIO not in takes_of(services.model):
-        said += [services.transcribe(url) for url in inputs.values() if kind_of(url) == AUDIO]
+        said += [services.transcribe(url) for url in of_kind(AUDIO, inputs).values()]
     words = "\n".join(each for each in said if each.strip())
     if not words:
         raise NotPossible("the task has no words; give it in words beside the sound")

@@ -81,7 +81,7 @@ class Person:
 
     def press(self, key: str, *, control: bool = False) -> None:
         """Press a key on the keyboard."""
-        known = {"Enter": 13}
+        known = {"Enter": 13, "Tab": 9, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowRight": 39}
         code = known.get(key, ord(key.upper()) if len(key) == 1 else 0)
         text = {} if control or key in known else {"text": key}
         common = {"key": key, "windowsVirtualKeyCode": code, "modifiers": 2 if control else 0}

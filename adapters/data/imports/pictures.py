@@ -19,7 +19,7 @@ from ....domain.page.media import (
     IMAGE,
     MOST_BYTES,
     BadMedia,
-    kind_of,
+    check_size,
     mark_of,
     read_url,
     without_marks,
@@ -120,8 +120,12 @@ def _load_file(name: str, folder: Path) -> str:
         root, path = folder.resolve(), (folder / name).resolve()
         if not path.is_relative_to(root):
             raise LeftOut("picture", f"names {quote(name)}, which is not in the set's folder")
+        if path.exists() and not path.is_file():
+            raise LeftOut("picture", f"names {quote(name)}, which is no file")
         with path.open("rb") as stream:
-            return write_url(stream.read(MOST_BYTES + 1))
+            url = write_url(stream.read(MOST_BYTES + 1))
+        check_size(read_url(url)[1])
+        return url
     except BadMedia as error:
         raise LeftOut("picture", f"names {quote(name)}: {error}") from None
     except (OSError, ValueError) as error:
@@ -154,8 +158,7 @@ class Pictures:
     def _mark(self, url: str) -> str:
         key = f"sha256:{sha256(url.encode()).hexdigest()}"
         try:
-            kind_of(url)
-            read_url(url)
+            check_size(read_url(url)[1])
         except BadMedia as error:
             raise LeftOut("picture", f"has a picture or sound that is not taken: {error}") from None
         if key not in self.by_digest:

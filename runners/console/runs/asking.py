@@ -88,7 +88,7 @@ def show_run(ledger: Ledger, run: TaskRun) -> None:
             begin = f"  {taken.step:>2}  {f'{purpose}: ' if purpose else ''}"
             if taken.kind == StepKind.PLAN:
                 say(begin.rstrip())
-                _show_lines(describe_plan(recorded))
+                _show_lines(describe_plan(recorded, taken.found))
             elif taken.kind == StepKind.READ:
                 say(begin.rstrip())
                 _show_lines(["(erased)"] if recorded is None else recorded.split("\n"))

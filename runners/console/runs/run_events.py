@@ -86,7 +86,8 @@ def print_event(event: Event, entry: dict[str, Any], full: bool) -> None:
         case TaskCorrected():
             verified = "verified" if entry["is_verified"] else "not verified"
             withdrawn = ", withdrawn" if entry["is_withdrawn"] else ""
-            print_line(f"{begin}corrected by {entry['actor']} ({entry['source']}, {verified}{withdrawn})")
+            what = "" if event.steps else "what was read, "
+            print_line(f"{begin}{what}corrected by {entry['actor']} ({entry['source']}, {verified}{withdrawn})")
             for answer in entry["correction"] or [ERASED]:
                 print_text(answer, WORDS)
         case CorrectionWithdrawn():
@@ -102,7 +103,7 @@ def _print_step(begin: str, event: StepTaken, entry: dict[str, Any], full: bool)
     begin = f"{begin}step {entry['step']}{by}{f', {purpose}' if purpose else ''}{model}  "
     if event.kind == StepKind.PLAN:
         print_line(begin.rstrip())
-        for line in describe_plan(entry["answer"]):
+        for line in describe_plan(entry["answer"], entry["found"]):
             print_line(f"{WORDS}{line}")
     else:
         _print_words(_answer(entry, full), begin)

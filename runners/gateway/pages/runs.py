@@ -148,7 +148,7 @@ def _step(
         "screen": _screen(log, run, entry["screen"]),
         "words": words,
         "purpose": describe_purpose(entry["kind"], entry["goal"]),
-        "plan": describe_plan(answer) if entry["kind"] == StepKind.PLAN else None,
+        "plan": describe_plan(answer, entry["found"]) if entry["kind"] == StepKind.PLAN else None,
         "found": describe_finding(entry["found"]),
         "model": entry["model"],
         "error": entry["error"],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ....adapters.serving.reply import Reply
 from ....domain.errors import DamagedWeights, EnvironmentUnavailable, GrokputerError, NotServed, UnknownAdapter
-from ....domain.page.media import BadMedia, complain_of_untaken, kinds_of, read_url
+from ....domain.page.media import IMAGE, BadMedia, check_size, complain_of_untaken, kinds_of, read_url
 from ....domain.page.messages import Completion, Request
 from ....domain.ports import complete, takes_of
 from ....domain.vocabulary import Backend, FailureReason
@@ -85,22 +85,22 @@ class LocalUpstream:
 
         Raises ``GrokputerError`` where there is no model.
         """
-        if asked.unread:
-            return (
-                f"messages has {asked.unread[0]}, which this model is not shown; send text, or a picture as a data: URL"
-            )
         try:
             for url in asked.media.values():
-                read_url(url)
+                check_size(read_url(url)[1])
             kinds = kinds_of(asked.media)
         except BadMedia as error:
             return f"messages has a picture or sound that cannot be read: {error}"
+        kinds |= {part.strip("[]").split(" ")[0] for part in asked.unread}
         if not kinds:
             return ""
 
         def complain() -> str:
-            takes = takes_of(self.model(None))
-            return complain_of_untaken(kinds, takes, self._services.base_label)
+            takes, name = takes_of(self.model(None)), self._services.base_label
+            if (problem := complain_of_untaken(kinds, takes, name)) or not asked.unread:
+                return problem
+            instead = "text, or a picture as a data: URL" if IMAGE in takes else "text"
+            return f"messages has {asked.unread[0]}, which the model {name} is not shown; send {instead}"
 
         return await asyncio.to_thread(complain)  # a model may have to be loaded, and its files be read for its name
 

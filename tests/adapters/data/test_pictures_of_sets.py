@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import output
+from command_line import call, output, refused
 
 import grokputer
 from grokputer.adapters.data.imports.pictures import DESCRIBE
@@ -18,6 +20,8 @@ from grokputer.domain.errors import InvalidExamples
 from grokputer.domain.page.media import IMAGE, marks_in, read_url, write_mark, write_url
 
 PNG, OTHER = (b"\x89PNG\r\n\x1a\n" + bytes([number]) * 40 for number in (1, 2))
+HUGE = PNG[:8] + b"\0\0\0\rIHDR" + struct.pack(">II", 10_000, 10_000) + bytes(40)
+"""The head of a picture that unpacks to 300 MB."""
 KEY = "sha256:" + "a" * 64
 
 
@@ -80,16 +84,44 @@ def test_messages_show_pictures_by_data_urls_and_by_files_beside_the_set(folder:
         ("missing.png", "which cannot be read: No such file or directory"),
         ("page.png", "it is not a picture"),
         ("link.png", "which is not in the set's folder"),
+        ("/etc/passwd.png", "names /etc/passwd.png, which is not in the set's folder"),
+        ("folder.png", "which is no file"),
+        ("pipe.png", "which is no file"),
+        ("words.png", "it is not a picture"),
+        ("huge.png", "names huge.png: it has 10000 x 10000 pixels, and at most 50 million are taken; scale it down"),
     ],
 )
 def test_a_file_that_is_no_picture_of_the_set_leaves_its_row_out(folder: Path, name: str, words: str) -> None:
     (folder / "secret.png").write_bytes(PNG)
     (folder / "train" / "page.png").write_bytes(b"<html>")
     (folder / "train" / "link.png").symlink_to(folder / "secret.png")
+    (folder / "train" / "folder.png").mkdir()
+    os.mkfifo(folder / "train" / "pipe.png")
+    (folder / "train" / "words.png").write_text("A picture of a cat.")
+    (folder / "train" / "huge.png").write_bytes(HUGE)
     rows = [{"file_name": name, "text": "x"}, {"file_name": "a.png", "text": "y"}]
     (folder / "train" / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
     read = read_public(str(folder / "train" / "metadata.jsonl"), "action")
     assert len(read.examples) == 1 and words in read.first["picture"][0]
+
+
+def test_every_row_that_is_left_out_is_told_in_one_line_of_the_command(folder: Path, tmp_path: Path) -> None:
+    (folder / "train" / "link.png").symlink_to("/etc/hostname")
+    (folder / "train" / "huge.png").write_bytes(HUGE)
+    part = {"type": "image_url", "image_url": {"url": write_url(HUGE)}}
+    rows: list[Any] = [{"file_name": name, "text": "x"} for name in ("a.png", "link.png", "huge.png", "no.png")]
+    rows.append({"messages": [{"role": "user", "content": [part]}, {"role": "assistant", "content": "No."}]})
+    (folder / "train" / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    path = tmp_path / "events.db"
+    grokputer.open(path, create=True).close()
+    result = call("dataset", "import", folder, "--role", "ocr", db=path)
+    said = " ".join(result.output.split())
+    assert result.exit_code == 0 and "imported 1 example" in said and "Traceback" not in said
+    assert "4" in said and "link.png, which is not in the set's folder" in said
+    nothing = folder.parent / "nothing"
+    nothing.mkdir()
+    (nothing / "metadata.jsonl").write_text(json.dumps({"file_name": "../set/train/a.png", "text": "x"}))
+    assert "which is not in the set's folder" in refused("dataset", "import", nothing, "--role", "ocr", db=path)
 
 
 def test_a_picture_elsewhere_is_never_fetched(folder: Path) -> None:

@@ -1,9 +1,13 @@
 """Pictures and sounds in messages: marks in texts, and the parts that a model sees."""
 
 import base64
+import struct
 from dataclasses import replace
+from io import BytesIO
+from typing import Any
 
 import pytest
+from PIL import Image
 
 from grokputer.domain.page.media import (
     AUDIO,
@@ -11,11 +15,13 @@ from grokputer.domain.page.media import (
     MOST_BYTES,
     BadMedia,
     add_marks,
+    check_size,
     complain_of_untaken,
     keys_in_messages,
     kind_of,
     mark_of,
     marks_in,
+    measure,
     read_url,
     replace_keys,
     shorten_marks,
@@ -123,3 +129,29 @@ def test_a_page_and_a_task_hold_no_marks_but_those_of_the_inputs() -> None:
 def test_what_is_no_data_url_of_a_picture_is_refused(url: str) -> None:
     with pytest.raises(BadMedia):
         read_url(url)
+
+
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [
+        ("PNG", {}), ("GIF", {}), ("JPEG", {}), ("JPEG", {"progressive": True, "comment": b"x" * 300}),
+        ("WEBP", {}), ("WEBP", {"lossless": True}), ("WEBP", {"exif": b"Exif\0\0II*\0"}),
+    ],
+)  # fmt: skip
+def test_the_size_of_a_picture_is_read_from_its_header(form: str, options: dict[str, Any]) -> None:
+    file = BytesIO()
+    Image.new("RGB", (300, 7), "red").save(file, form, **options)
+    assert measure(file.getvalue()) == (300, 7)
+    for length in range(60):
+        assert measure(file.getvalue()[:length]) in ((0, 0), (300, 7)) or length < 30
+
+
+def test_a_picture_that_unpacks_to_more_than_fifty_million_pixels_is_refused_by_its_header() -> None:
+    def of_size(width: int, height: int) -> bytes:
+        return PNG[:8] + b"\0\0\0\rIHDR" + struct.pack(">II", width, height)
+
+    with pytest.raises(BadMedia, match="it has 10000 x 10000 pixels, and at most 50 million are taken; scale it down"):
+        check_size(of_size(10_000, 10_000))
+    check_size(of_size(10_000, 5_000))
+    for other in (PNG, WAV, b"", b"GIF8", b"\xff\xd8" + b"\xff" * 40, b"\xff\xd8" + b"\xff\xe0\0\0" * 9):
+        check_size(other)

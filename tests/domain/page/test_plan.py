@@ -8,7 +8,16 @@ import pytest
 
 from grokputer.domain.page.messages import Message, Page
 from grokputer.domain.page.observation import read_observation
-from grokputer.domain.page.plan import LONGEST_GOAL, MOST_GOALS, Goal, holds, parse_plan, plan_of_one, write_plan
+from grokputer.domain.page.plan import (
+    LONGEST_GOAL,
+    MOST_GOALS,
+    Goal,
+    holds,
+    parse_plan,
+    plan_of_one,
+    read_plan,
+    write_plan,
+)
 from grokputer.domain.page.prompt import ask_for_check, ask_for_plan, observe
 
 PAGE = Page(
@@ -30,11 +39,34 @@ def test_numbers_dashes_fences_and_empty_lines_around_goals_have_no_meaning() ->
     "text",
     [
         "", "   \n", "=> file:a", "a => no", "CLICKbutton:Ok[6]", "====", "RUN ls", "DONE", "go\nTYPEentry[1]x",
+        "RUN mkdir a => folder:a",
         "x" * (LONGEST_GOAL + 1), "go => " + "x" * (LONGEST_GOAL + 1), "\n".join(["go"] * (MOST_GOALS + 1)),
     ],
 )  # fmt: skip
 def test_text_without_goals_with_too_many_or_with_an_action_is_no_plan(text: str) -> None:
     assert parse_plan(text) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "do: TYPEentry:Name[2]Bob", "1. CLICKbutton:Ok[6]", "- RUN mkdir old", "2) do: KEY ctrl+s", "- RUN mkdir a => folder:a",
+        "CLICKbutton:Ok[6] => no window:Save", "Do: DONE", "WAIT => file:a", "`RUN ls`", "* do:`SCROLL down`",
+        "SELECToption:Red[4] => Red", "action: DRAGicon:a[1]icon:b[2]",
+    ],
+)  # fmt: skip
+def test_an_action_with_something_around_it_is_no_goal_but_recorded_plans_with_one_are_read(line: str) -> None:
+    for text in (line, f"make a folder => folder:old\n{line}"):
+        assert parse_plan(text) is None
+        assert len(read_plan(text) or ()) == text.count("\n") + 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["run the report", "do: the washing", "press button:Ok[6]", "type Bob in entry:Name[2]", "be DONE soon", "Run ls"],
+)
+def test_a_goal_in_words_may_speak_of_elements_and_commands(line: str) -> None:
+    assert parse_plan(line) == (Goal(line),)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_the_metric_of_reading_is_the_mean_score_of_the_words_that_acts_named() 
     played.take(run)
     ocr = role_metrics(played.state.role_metrics)["ocr"]
     assert (ocr.value, ocr.is_met) == (0.935, True)
-    assert describe_metric("ocr", ocr) == "ocr, score of the words used: 93.5 % of 2 acts, target 92 %"
+    assert describe_metric("ocr", ocr) == "ocr, score of the words used: 93.5 % over 2 acts, target 92 %"
 
 
 def test_a_metric_is_met_from_its_target_on() -> None:

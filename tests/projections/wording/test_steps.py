@@ -18,6 +18,12 @@ def test_an_answer_that_is_no_plan_is_told_as_it_is_and_an_erased_one_as_erased(
     assert describe_plan(None) == ["(erased)"]
 
 
+def test_a_plan_of_an_earlier_program_with_an_action_as_a_goal_is_told_as_the_run_took_it() -> None:
+    plan = "1. do: RUN ls => file:a"
+    assert describe_plan(plan) == ["1. do: RUN ls, until the page shows file:a"]
+    assert describe_plan(plan, "unreadable") == [plan]
+
+
 def test_a_step_says_what_it_is_for_and_an_act_without_a_plan_says_nothing() -> None:
     assert [describe_purpose(kind, goal) for kind, goal in (("act", 0), ("act", 2), ("check", 2), ("plan", 0))] == [
         "", "for goal 2", "check of goal 2", "plan",

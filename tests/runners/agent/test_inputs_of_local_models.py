@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import call
 from drawn import draw_png
 from gateways import serving
 from speech_server import RECORDING, SpeechServer
@@ -18,6 +19,7 @@ import grokputer
 from grokputer.domain.errors import BadPicture, ModelError
 from grokputer.domain.page.media import AUDIO, IMAGE, BadMedia, write_url
 from grokputer.runners.environments.senses.picture import measure
+from grokputer.runners.environments.senses.reader import Reader
 from grokputer.runners.environments.senses.task_pictures import stack
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.use_cases.settings import change_setting
@@ -76,7 +78,45 @@ def test_a_model_without_eyes_gets_the_words_of_a_picture_from_a_step_of_the_rea
         log.run("In which currency?", environment="chat", session="bills")
         steps = list[Any](it.event for it in log.events(topics=["StepTaken"]))
         prompts = [json.loads(ledger.get_content(step.prompt) or "") for step in steps]
-        assert [turn["content"] for turn in prompts[-1]][::2] == ["What is the total?", "In which currency?"]
+        assert prompts[-1][::2] == [asked, {"role": "user", "content": "In which currency?"}]
+
+
+def test_later_turns_see_the_words_of_an_earlier_picture_and_no_picture_is_read_again(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("rapidocr")
+    path = log_on(tmp_path, tiny_base)
+    with grokputer.open(path) as log:
+        log.run("What is the total?", environment="chat", images=[draw_png([(20, 20, "Total 12")])], session="bills")
+    with grokputer.open(path, actor="bob") as log:  # another process, which has read nothing
+        monkeypatch.setattr(Reader, "read", None)
+        log.run("In which currency?", environment="chat", session="bills")
+        second = log.run("Are you sure?", environment="chat", session="bills").run
+        steps = list[Any](it.event for it in log.events(topics=["StepTaken"]))
+        assert [step.kind for step in steps] == ["read", "act", "act", "act"]
+        *_, last = [json.loads(log.text(step.prompt) or "") for step in steps]
+    words = "What is the total?\ntext:Total 12[1]"
+    assert [turn["content"] for turn in last][::2] == [words, "In which currency?", "Are you sure?"]
+    assert call("forget", steps[0].originator_id.hex, "--reason", "private", "--yes", db=path).exit_code == 0
+    with grokputer.open(path) as log:
+        assert [log.text(step.prompt) for step in steps] == [None] * 4
+        log.run("And now?", environment="chat", session="bills")
+        *_, step = list[Any](it.event for it in log.events(topics=["StepTaken"]))
+        assert "Total 12" not in (log.text(step.prompt) or "")
+    assert second
+
+
+def test_later_turns_see_the_words_of_an_earlier_sound_which_is_heard_once(tiny_base: Path, tmp_path: Path) -> None:
+    with (
+        SpeechServer(b'{"text": "Open the file manager"}') as server,
+        grokputer.open(log_on(tmp_path, tiny_base, **{"audio.endpoint": server.url})) as log,
+    ):
+        log.run("Do this:", environment="chat", sounds=[RECORDING], session="said")
+        log.run("Once more.", environment="chat", session="said")
+        *_, step = list[Any](it.event for it in log.events(topics=["StepTaken"]))
+        earlier, _, last = json.loads(log.text(step.prompt) or "")
+    assert (earlier["content"], last["content"]) == ("Do this:\nOpen the file manager", "Once more.")
+    assert len(server.bodies) == 1
 
 
 def test_a_picture_that_unpacks_to_more_than_can_be_read_is_refused_before_it_is_unpacked() -> None:
@@ -115,10 +155,10 @@ def test_a_vision_model_answers_questions_about_pictures_by_command_line_and_gat
         shown = gateway.ask(f"/runs/{headers['x-grokputer-run']}")[2]
         assert list(shown["pictures"].values()) == [RED]
         for content, words in [
-            ([part("https://pictures.invalid/a.png")], "which this model is not shown"),
+            ([part("https://pictures.invalid/a.png")], "is not shown; send text, or a picture as a data: URL"),
             ([part("data:image/png;base64,%")], "cannot be read"),
             ([{"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}], "takes no sounds"),
-            ([{"type": "file", "file": {}}], "[file], which this model is not shown"),
+            ([{"type": "file", "file": {}}], "[file], which the model"),
         ]:
             status, _, said = gateway.ask(
                 "/chat/completions", {**body, "messages": [{"role": "user", "content": content}]}
@@ -126,6 +166,56 @@ def test_a_vision_model_answers_questions_about_pictures_by_command_line_and_gat
             assert status == 400 and words in said["error"]["message"] and said["error"]["param"] == "messages"
     with grokputer.open(path) as log:
         assert len(list(log.events(topics=["TaskStarted"]))) == 2
+
+
+def test_the_gateway_refuses_pictures_and_sounds_for_a_model_that_takes_none_in_one_line(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    path = log_on(tmp_path, tiny_base)
+    sound = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+    with serving(path) as gateway:
+        for content, missing in [
+            ([QUESTION, part(RED)], "pictures"),
+            ([QUESTION, part("https://pictures.invalid/a.png")], "pictures"),
+            ([QUESTION, sound], "sounds"),
+            ([QUESTION, part(RED), sound], "pictures and no sounds"),
+        ]:
+            earlier = [{"role": "user", "content": content}, {"role": "assistant", "content": "Yes."}]
+            for messages in (earlier[:1], [*earlier, {"role": "user", "content": "And now?"}]):
+                for is_stream in (False, True):
+                    body = {"model": "action", "stream": is_stream, "messages": messages}
+                    status, _, said = gateway.ask("/chat/completions", body)
+                    error = said["error"]
+                    assert (status, error["type"], error["param"]) == (400, "invalid_request_error", "messages")
+                    assert error["message"].startswith(f"the model {tiny_base}")
+                    assert f" takes no {missing}; set model.base to a model that does" in error["message"]
+    with grokputer.open(path) as log:
+        assert not list(log.events(topics=["TaskStarted"]))
+
+
+@pytest.mark.parametrize("task", ["shell/delete-file", "desktop/fill-form", "notes/count"])
+def test_a_named_task_with_what_the_model_does_not_take_is_refused_before_anything_starts(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    if task.startswith("desktop"):
+        pytest.importorskip("jeepney")
+    path = log_on(tmp_path, tiny_base)
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / "notes" / "count" / "files"
+    own.mkdir(parents=True)
+    (own / "chart.png").write_bytes(_bytes(RED))
+    (own.parent / "task.toml").write_text('request = "Count the files."\nanswer = 1\n')
+    for option, file, missing in (
+        ("--image", own / "chart.png", "pictures"),
+        ("--audio", RECORDING, "sounds"),
+    ):
+        refused = call("run", task, option, file, "--no-feedback", db=path)
+        said = " ".join(refused.stderr.split())
+        assert refused.exit_code == 1 and refused.stdout == ""
+        assert f"takes no {missing}; set model.base to a model that does, or model.backend" in said
+        assert str(tiny_base) in said and "Traceback" not in said
+    with grokputer.open(path) as log:
+        assert not list(log.events(topics=["TaskStarted"]))
 
 
 def test_a_file_that_is_no_picture_is_an_error_of_the_argument(tiny_base: Path, tmp_path: Path) -> None:

@@ -82,8 +82,9 @@ def test_without_plans_the_same_task_runs_as_any_other(ledger: Ledger) -> None:
     assert prompts(ledger, run)[1][-3:] == [f"did: {TEA}", f"task: {Desk().reset('', 0).task}", "do: "]
 
 
-def test_a_plan_that_cannot_be_read_leaves_the_run_without_one(ledger: Ledger) -> None:
-    run = play(ledger, [NO_PLAN, TEA, CAT, "DONE"])
+@pytest.mark.parametrize("plan", [NO_PLAN, f"do: {TEA}", f"1. {TEA} => cup:tea\n2. feed the cat"])
+def test_a_plan_that_cannot_be_read_leaves_the_run_without_one(ledger: Ledger, plan: str) -> None:
+    run = play(ledger, [plan, TEA, CAT, "DONE"])
     assert isinstance(run.ended, TaskSucceeded)
     assert kinds(run)[:2] == [("plan", "decomposition", 0, "unreadable"), ("act", "action", 0, "")]
 

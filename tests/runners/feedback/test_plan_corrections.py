@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from grokputer.adapters.data.dataset import TOPICS, build_dataset
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.errors import NotPossible, UnknownTask
 from grokputer.domain.events import TaskFailed
+from grokputer.domain.page.media import IMAGE, write_url
+from grokputer.domain.page.messages import Completion, Message
 from grokputer.domain.ports import PlannedScript
 from grokputer.domain.settings.recipe import Recipe
 from grokputer.runners.agent.runner import Task, TaskRunner
@@ -32,6 +34,7 @@ from grokputer.runners.wiring.services import Services
 from story import change
 
 WRONG_PLAN = "make the tea => cup:tea"
+NO_MEDIA: Mapping[str, str] = {}
 FAILED = [WRONG_PLAN, TEA, "DONE"]
 
 
@@ -136,6 +139,26 @@ def test_a_plan_by_hand_is_carried_out_by_the_run_s_own_roles(ledger: Ledger, se
     rated = ledger.write(TaskRun, failed.id, lambda run: run.rate(1, "human", [], None, ledger.context("ada")))
     assert rated.ratings[-1].fault == "decomposition"
     assert taught(ledger, "decomposition") == [("plan: ", PLAN, "correction")]
+
+
+class Seeing(Told):
+    """A model that takes pictures, and remembers those that it was shown."""
+
+    takes = frozenset({IMAGE})
+
+    def complete(self, messages: Sequence[Message], *, media: Mapping[str, str] = NO_MEDIA, **how: Any) -> Completion:
+        self.shown = dict(media)
+        return super().complete(messages, **how)
+
+
+def test_a_plan_is_tried_with_the_pictures_that_the_run_was_shown(ledger: Ledger, services: Services) -> None:
+    url = write_url(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    task = Task("desk", "tea-and-cat", inputs={ledger.put_picture(url): url})
+    model, state = Seeing(FAILED), process_new_events(ledger)
+    failed = TaskRunner(ledger, model, lambda name: None, "told", "ada").run(task, Desk(), state)
+    services._model = again = Seeing(RIGHT[1:])
+    correct(ledger, failed.id, Plan(PLAN), actor="ada", services=services)
+    assert model.shown == again.shown == task.inputs
 
 
 def test_a_plan_by_which_the_task_is_not_done_is_refused_after_three_attempts(

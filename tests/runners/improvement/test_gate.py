@@ -77,6 +77,21 @@ def test_a_judgement_follows_from_the_counts(
     assert (judgement.verdict, judgement.reason) == (verdict, reason)
 
 
+def test_a_refusal_by_the_failures_alone_stands_whatever_is_counted_on_what_worked() -> None:
+    sides = [HeldOutResult(Runs(n, a, p)) for n in (0, 2, 3) for a in range(n + 1) for p in range(n + 1)]
+    sides += [losses(3, *both) for both in ((0.4, 0.9), (0.9, 0.4), (0.9, 0.9))]
+    sides += [HeldOutResult(Runs(3, 0, 0), scored.losses) for scored in sides[-3:]]
+    refused = 0
+    for margin in (0.0, 0.1, 0.99):
+        policy = Policy({"gate.minimum": 3, "gate.margin": margin})
+        for failed in sides:
+            alone = judge_held_out(failed, NOTHING, policy, "action")
+            for worked in sides if alone.verdict == "reject" else ():
+                refused += 1
+                assert judge_held_out(failed, worked, policy, "action").verdict == "reject"
+    assert refused > 100
+
+
 def test_right_answers_of_failed_runs_with_plans_are_scored_where_neither_arm_succeeds_on_any() -> None:
     lesson = Example(({"role": "user", "content": "plan: "},), "do a", "reviewer", "decomposition", "r", 0)
     planned = HeldOut(

@@ -11,11 +11,14 @@ from desks import Desk, Told
 from grokputer.adapters.data.held_out import HeldOut
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.page.media import IMAGE, write_url
+from grokputer.domain.vocabulary import AdapterStatus
+from grokputer.projections.state.registry import Adapter
 from grokputer.runners.agent.batch import RunSpec, run_batch
 from grokputer.runners.agent.runner import TaskRunner
-from grokputer.runners.improvement.gate import add_fresh, repeated_task
+from grokputer.runners.improvement.gate import _Bench, add_fresh, repeated_task
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.wiring.services import Services
 from story import change
 
 URL = write_url(b"\x89PNG\r\n\x1a\n" + bytes(40))
@@ -66,3 +69,19 @@ def test_fresh_pages_are_made_of_tasks_without_pictures(ledger: Ledger) -> None:
     assert add_fresh([pictured], 4, uuid4()) == [pictured]
     filled = add_fresh([pictured, plain], 4, uuid4())
     assert len(filled) == 4 and [it.inputs for it in filled[1:]] == [(), (), ()]
+
+
+def test_a_task_whose_picture_the_model_does_not_take_is_left_out_and_said(ledger: Ledger) -> None:
+    said, pictured = list[str](), held(ledger)
+    with Services(ledger, process_new_events(ledger)) as services:
+        services._model, services._model_settings = Told([]), services.state.policy.model
+        services._base_label, services._environments["desk"] = "told", (None, Desk())
+        services.state.registry.adapters["x"] = Adapter(  # type: ignore[index]
+            "x", uuid4().hex, "action", AdapterStatus.PROVEN, "", "", "told", "", None, "", "", 1, ""
+        )
+        bench = _Bench(ledger, services, "x", lambda done, total: None, said.append)
+        assert bench.play([pictured]) == []
+    assert said == [
+        "desk/tea#7 does not count for the gate: the model told takes no pictures; set model.base to a model that does, or "
+        "model.backend to openai and model.endpoint to a server of one"
+    ]

@@ -46,31 +46,50 @@ document.querySelector("form.reading")?.addEventListener("focusin", (event) => {
   }
 });
 
-// A run with pictures of its screens plays back: the pictures are those of the page, so nothing more is loaded.
+// A run with pictures of its screens plays back: the pictures are those of the page, so nothing more is loaded. What is done is
+// said by the live region, but not while it plays. Whoever wants less motion goes from step to step.
 const player = document.querySelector(".player"), screens = [...document.querySelectorAll(".step .screen")];
 if (player && screens.length > 1) {
-  const [back, play, on] = player.querySelectorAll("button");
+  const [play, back, on] = player.querySelectorAll("button"), told = player.querySelector("output");
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
   let at = 0, timer = 0;
   function show(next) {
     at = Math.max(0, Math.min(next, screens.length - 1));
+    if (timer && at === screens.length - 1) pause();
     const step = screens[at].closest(".step"), did = step.querySelector(".did");
     player.querySelector("div").replaceChildren(screens[at].cloneNode(true));
-    player.querySelector("output").textContent = `${step.querySelector("h2").firstChild.data.trim()}: ${did.textContent.trim()}`;
-    if (timer && at === screens.length - 1) stop();
+    told.textContent = `${step.querySelector("h2").firstChild.data.trim()}: ${did.textContent.trim()}`;
   }
-  function stop() {
+  function pause() {
     clearInterval(timer);
     timer = 0;
     play.textContent = "Play";
+    told.setAttribute("aria-live", "polite");
   }
-  back.onclick = () => (stop(), show(at - 1));
-  on.onclick = () => (stop(), show(at + 1));
+  function go(next) {
+    pause();
+    show(next);
+  }
+  const keys = { ArrowLeft: () => go(at - 1), ArrowRight: () => go(at + 1), Home: () => go(0), End: () => go(screens.length - 1) };
+  back.onclick = keys.ArrowLeft;
+  on.onclick = keys.ArrowRight;
   play.onclick = () => {
-    if (timer) return stop();
-    show(at === screens.length - 1 ? 0 : at);
+    if (timer) return pause();
+    play.textContent = "Pause";
+    told.setAttribute("aria-live", "off");
     timer = setInterval(() => show(at + 1), 1200);
-    play.textContent = "Stop";
+    show(at === screens.length - 1 ? 0 : at);
   };
+  player.onkeydown = (event) => {
+    if (!keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    keys[event.key]();
+  };
+  still.onchange = () => {
+    pause();
+    play.hidden = still.matches;
+  };
+  still.onchange();
   player.hidden = false;
   show(0);
 }

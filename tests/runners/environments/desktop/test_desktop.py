@@ -6,6 +6,7 @@ import io
 import os
 import signal
 from collections.abc import Callable
+from threading import Timer
 
 import pytest
 from PIL import Image
@@ -19,6 +20,7 @@ from grokputer.runners.environments.desktop.machine import Machine
 from grokputer.runners.environments.desktop.tasks.families import OWN
 from grokputer.runners.environments.desktop.tasks.instance import Program, printed
 from grokputer.runners.environments.desktop.tasks.steps import click, fill, follow, key, run, window
+from grokputer.runners.environments.desktop.tree import bus
 
 Begin = Callable[..., Episode]
 
@@ -135,6 +137,25 @@ def test_a_program_that_hangs_stays_a_line_of_the_page(machine: Machine, begin: 
     assert page.error == "the element is gone" or "answer" in page.error
     assert window_of(page) == "Code"
     os.kill(process, signal.SIGKILL)
+
+
+def test_a_program_that_answers_late_has_its_elements_and_one_too_late_has_them_again(
+    machine: Machine, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    episode = begin(ENTRY)
+    before = episode.page.lines
+    [process] = {one.process for one in machine.display.windows()}
+    os.kill(process, signal.SIGSTOP)
+    later = Timer(0.5, os.kill, (process, signal.SIGCONT))
+    later.start()
+    assert len(machine.eye.look().elements) == len(before)
+    later.join()
+    with monkeypatch.context() as patience:
+        patience.setattr(bus, "CALL_S", 0.1)
+        os.kill(process, signal.SIGSTOP)
+        assert [element.text for element in machine.eye.look().elements] == ["Code"]
+        os.kill(process, signal.SIGCONT)
+    assert episode.act("WAIT").lines == before
 
 
 def test_a_home_that_is_too_full_ends_the_episode(

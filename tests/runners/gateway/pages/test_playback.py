@@ -51,3 +51,60 @@ def test_the_run_is_stepped_through_and_played_back_without_loading_anything(vis
     visited.wait_for(f"{TOLD} === {SECOND!r}")
     assert visited.value("document.querySelector('.player button[value=\"0\"]').textContent") == "Play"
     assert visited.value("performance.getEntriesByType('resource').length") == loaded
+
+
+def focused(person: Person) -> str:
+    """The words of the button that has the keyboard, and whether a frame around it shows that."""
+    frame = "getComputedStyle(document.activeElement).outlineStyle"
+    return str(person.value(f"document.activeElement.textContent + ' ' + {frame}"))
+
+
+def test_the_run_is_played_paused_and_stepped_through_by_keyboard(visited: Person) -> None:
+    visited.go(visited.path)
+    visited.value("[...document.querySelectorAll('a, button, summary, [tabindex]')].find((it, n, all) => "
+                  "all[n + 1] === document.querySelector('.player button')).focus()")  # fmt: skip
+    visited.press("Tab")
+    assert focused(visited) == "Play solid"
+    visited.press("ArrowRight")
+    assert visited.value(TOLD) == SECOND
+    visited.press("ArrowLeft")
+    assert visited.value(TOLD) == FIRST
+    visited.press("End")
+    assert visited.value(TOLD) == SECOND
+    visited.press("Home")
+    visited.press(" ")
+    assert focused(visited) == "Pause solid" and visited.value(TOLD) == FIRST
+    assert visited.value("document.querySelector('.player output').ariaLive") == "off"
+    visited.press(" ")
+    assert focused(visited) == "Play solid"
+    assert visited.value("document.querySelector('.player output').ariaLive") == "polite"
+    visited.press("Tab")
+    visited.press("Tab")
+    assert focused(visited) == "On solid"
+    visited.press(" ")
+    assert visited.value(TOLD) == SECOND
+    assert visited.violations() == []
+
+
+def test_whoever_wants_less_motion_is_offered_steps_alone(visited: Person) -> None:
+    visited.go(visited.path)
+    visited.value("document.querySelector('.player button').click()")
+    visited.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-reduced-motion", "value": "reduce"}])
+    shown = (
+        "[...document.querySelectorAll('.player button')].filter((it) => it.offsetWidth).map((it) => it.textContent)"
+    )
+    visited.wait_for(f"{shown}.join() === 'Back,On'")
+    assert visited.value("document.querySelector('.player output').ariaLive") == "polite", "and what played has stopped"
+    assert press(visited, "1") == SECOND
+    visited.call("Emulation.setEmulatedMedia", features=[])
+    visited.wait_for(f"{shown}.join() === 'Play,Back,On'")
+
+
+def test_each_picture_says_in_words_which_step_it_belongs_to_and_what_is_marked(visited: Person) -> None:
+    named = (
+        "[...document.querySelectorAll('.step .screen, .player .screen')].map((it) => it.getAttribute('aria-label'))"
+    )
+    marked = "The screen before step 1; the element that it named is marked"
+    visited.go(visited.path)
+    assert visited.value(named) == [marked, marked, "The screen before step 2"]
+    assert visited.value("document.querySelector('.player').ariaLabel") == "The run, played back"
