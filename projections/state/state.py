@@ -34,6 +34,7 @@ from ...domain.rules.canary import assess_canary
 from ...domain.rules.cost import Prices
 from ...domain.rules.routing import Traffic
 from ...domain.settings.settings import Policy, without_role
+from ...domain.settings.training import CostSettings
 from ...domain.verdict import Times, Verdict
 from ...domain.vocabulary import Arm, RolloutPhase, Rule, TrainingStatus
 from .access import AccessKeys
@@ -41,7 +42,7 @@ from .alerts import Alerts
 from .canaries import Health
 from .detectors import Triggers
 from .metrics import Metrics
-from .open_runs import OpenRuns
+from .open_runs import OpenRuns, Step, StepFigures
 from .ratings import Ratings
 from .registry import Registry
 from .role_metrics import RoleMetrics
@@ -98,10 +99,12 @@ class State:
         self.access = AccessKeys()
         self._imagined = dict(imagined or {})
         self._policy: Policy | None = None
+        self._prices: dict[str, CostSettings] = {}
+        """The prices of tokens under that policy, by adapter."""
         if imagined:
             self._follow_settings()
 
-    def apply(self, position: int, event: Event | Timestamped) -> None:
+    def apply(self, position: int, event: Event | StepFigures | Timestamped) -> None:
         """Apply the next event of the log."""
         self.rollouts.pass_time(event.time)
         for handle in _HANDLERS.get(type(event), ()):
@@ -115,14 +118,17 @@ class State:
 
     def _follow_settings(self) -> None:
         """Take over settings that have changed."""
-        self._policy = None
+        self._policy, self._prices = None, {}
         self.rollouts.longest_wait_gap_s = max(LONGEST_WAIT_GAP_S, self.policy.schedule.every_s)
 
-    def take_step(self, step: StepTaken) -> None:
+    def take_step(self, step: Step) -> None:
         """Count a step for what made it."""
-        run = self.open_runs.get(step.originator_id.hex)
+        run = self.open_runs.get(step.run)
         if run is not None:
-            prices = self.policy.cost.of_model(run.adapter_of(step.role), self.policy.model.base)
+            adapter = run.adapter_of(step.role)
+            prices = self._prices.get(adapter)
+            if prices is None:
+                prices = self._prices[adapter] = self.policy.cost.of_model(adapter, self.policy.model.base)
             self.usage.take(step, run, prices)
             self.access.take(step, run, prices)
             run.take(step)
@@ -139,7 +145,8 @@ class State:
         for assignment in event.assignments:
             role = assignment["role"]
             live = self.rollouts.live(role)
-            stars = [stars for _, stars in self._ratings(role, live).ratings]
+            size, with_imported = self.policy.rating(role).window, counts_imported(self.policy, role, live)
+            stars = self.ratings.stars(role, live, size, with_imported=with_imported)
             was_low = self.alerts.fell_at(role, live) is not None
             is_now_low = is_low(stars, role, self.policy, was_low=was_low)
             self.alerts.note_mean(position, event.reference, role, live, is_now_low)
@@ -307,6 +314,8 @@ def _handlers_of(kind: type) -> list[Handler]:
 
 _HANDLERS: dict[type, list[Handler]] = {kind: handlers for kind in EVENTS.values() if (handlers := _handlers_of(kind))}
 """The handlers by kind of event. They hold no state, so Python frees a dropped state at once, without the cycle collector."""
+
+_HANDLERS[StepFigures] = _HANDLERS[StepTaken]
 
 HANDLED = frozenset(topic for topic, kind in EVENTS.items() if kind in _HANDLERS)
 """The topics of the events that change the state. Of all other events only the time counts."""
