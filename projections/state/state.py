@@ -17,6 +17,7 @@ from ...domain.aggregates.alert import is_low
 from ...domain.events import (
     EVENTS,
     SCHEMA,
+    AdapterServed,
     Event,
     PolicyChanged,
     StepTaken,
@@ -33,10 +34,11 @@ from ...domain.rules.breach import Window
 from ...domain.rules.canary import assess_canary
 from ...domain.rules.cost import Prices
 from ...domain.rules.routing import Traffic
-from ...domain.settings.settings import Policy, without_role
+from ...domain.settings.forms import split_endpoints
+from ...domain.settings.settings import ROLES, Policy, without_role
 from ...domain.settings.training import CostSettings
 from ...domain.verdict import Times, Verdict
-from ...domain.vocabulary import Arm, RolloutPhase, Rule, TrainingStatus
+from ...domain.vocabulary import Arm, Backend, RolloutPhase, Rule, TrainingStatus
 from .access import AccessKeys
 from .alerts import Alerts
 from .canaries import Health
@@ -50,7 +52,7 @@ from .rollouts import LONGEST_WAIT_GAP_S, Rollout, Rollouts
 from .shards import SavedParts, damaged, encode
 from .usage import Usage
 
-VERSION = f"22/{SCHEMA}"
+VERSION = f"23/{SCHEMA}"
 """The version of a saved state: that of the folds, raised when one changes its meaning or form, and that of the events.
 
 A state of a newer program may depend on events that this program does not know. So a state of another version is not
@@ -139,6 +141,29 @@ class State:
         if run is not None:
             self.usage.end(event, run)
             self.role_metrics.end(event, run)
+
+    def serving(self) -> dict[str, str]:
+        """The adapters that get runs, each with what it is: ``live`` or ``canary``."""
+        found: dict[str, str] = {}
+        for role in ROLES:
+            traffic = self.traffic(role)
+            if traffic.canary is not None:
+                found[traffic.canary] = "canary"
+            if traffic.stable is not None:
+                found[traffic.stable] = "live"
+        return found
+
+    def refusing(self, adapter: str) -> list[str]:
+        """The endpoints in the settings that were last found not to serve the adapter."""
+        model, served = self.policy.model, self.registry.adapters[adapter].served
+        endpoints = split_endpoints(model.endpoint) if model.backend == Backend.VLLM else []
+        return [endpoint for endpoint in endpoints if endpoint in served and served[endpoint].problem]
+
+    def note_served(self, position: int, event: AdapterServed | PolicyChanged) -> None:
+        """End the alerts about adapters that all endpoints serve again."""
+        for adapter in self.serving():
+            if not self.refusing(adapter):
+                self.alerts.note_served(position, self.registry.adapters[adapter].role, adapter)
 
     def note_means(self, position: int, event: TaskRated) -> None:
         """Note which windows have a low mean after the rating."""
@@ -307,6 +332,7 @@ def _handlers_of(kind: type) -> list[Handler]:
         (Triggers.HANDLES, lambda state, _, event: state.triggers.apply(event, state.policy)),
         ((TrainingCompleted,), lambda state, _, event: state.registry.charge(event, Prices.of(state.policy))),
         (Alerts.HANDLES, lambda state, position, event: state.alerts.apply(position, event, state.policy)),
+        ((AdapterServed, PolicyChanged), State.note_served),
         ((TaskRated,), State.note_means),
     ]
     return [handler for kinds, handler in handlers if issubclass(kind, kinds)]

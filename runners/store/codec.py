@@ -103,6 +103,8 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("PolicyChanged", 2): lambda state: {**state, "key": current_key(state["key"])},
     # No value was the text of a file.
     ("PolicyChanged", 3): lambda state: {**state, "document": None},
+    # Nobody was told that an adapter with runs is not served.
+    ("AdapterUnserved", 1): lambda state: {**state, "serves": ""},
     ("ContentErased", 1): lambda state: {**state, "erased": ""},
 }
 """From (topic, version) to the function that lifts a stored state of that version to the next."""
