@@ -2,20 +2,24 @@
 
     python benchmarks/history.py write million --events 1000000
     python benchmarks/history.py read million
+    python benchmarks/history.py against million --other CHECKOUT --events 300000
 
 The events are made by the aggregates and followed by the process manager, which decides on breaches and canaries
 itself. Everything that needs no model (outcomes, ratings) is drawn from a seed. Rates are per CPU second, each as a
 multiple of reading as many events through the notification log of ``eventsourcing`` with its JSON transcoder, in the
-same run.
+same run. ``against`` replays in turn with another checkout of this program, such as version 0.1.0, each a log that it wrote
+itself from the same seed, and gives the seconds on the clock.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -38,7 +42,7 @@ from grokputer.domain.rules.routing import route
 from grokputer.domain.settings.settings import Policy
 from grokputer.projections.state.state import State
 from grokputer.runners.archive.integrity import prove, verify
-from grokputer.runners.archive.replay import replay
+from grokputer.runners.archive.replay import compare_views, replay
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import Log
@@ -178,18 +182,19 @@ def read(folder: Path) -> None:
     count = log.position
     stock = _rate(STOCK_EVENTS, _stock_reader())
     print(f"{count} events; the stock notification log reads {stock:,.0f} a CPU second")
-    print(f"{'what':44} {'events/CPU s':>14} {'times the stock':>16}")
+    print(f"{'what':48} {'events/CPU s':>14} {'times the stock':>16}")
     ways: dict[str, Callable[[], object]] = {
         "the store's limit: fetching the rows": lambda: _fetch(log, lambda state: state),
         "... and parsing them, into nothing": lambda: _fetch(log, msgspec.json.decode),
         "reading and decoding": lambda: sum(1 for _ in log.read()),
         "the state folded from nothing": lambda: fold(log, State()),
         "verify": lambda: verify(log),
-        "replay: state, moments and tables": lambda: replay(log),
+        "compare: state, moments and tables, one process": lambda: compare_views(log),
+        "replay: the same, by all cores": lambda: replay(log),
     }
     for name, work in ways.items():
         rate = _rate(count, work)
-        print(f"{name:44} {rate:14,.0f} {rate / stock:16.2f}")
+        print(f"{name:48} {rate:14,.0f} {rate / stock:16.2f}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory {peak:.0f} MB, with the interpreter and the library")
     draw, began = random.Random(1), log.at(1).event.time
@@ -212,10 +217,15 @@ def _fetch(log: Log, parse: Callable[[bytes], object]) -> None:
 
 
 def _rate(count: int, work: Callable[[], object]) -> float:
-    """Events per CPU second."""
-    began = time.process_time()
+    """Events per CPU second, of this process and those that it starts."""
+    began = _cpu_s()
     work()
-    return count / (time.process_time() - began)
+    return count / (_cpu_s() - began)
+
+
+def _cpu_s() -> float:
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def _time(work: Callable[[], object]) -> float:
@@ -256,15 +266,65 @@ def _stock_reader() -> Callable[[], object]:
     return work
 
 
+REPLAY = """
+import sys, time
+from pathlib import Path
+try:
+    from grokputer.runners.archive.replay import replay
+    from grokputer.runners.store.log import Log
+except ImportError:  # version 0.1.0
+    from grokputer.runners.log import Log
+    from grokputer.runners.rebuild import replay
+log = Log.open(Path(sys.argv[1]))
+began = time.perf_counter()
+assert all(replay(log).equal.values())
+print(log.position, time.perf_counter() - began)
+"""
+
+
+def against(folder: Path, other: Path, events: int, rounds: int = 5) -> None:
+    """Replay with both programs in turn, and print the seconds on the clock, and their ratio in each round."""
+    folder.mkdir(parents=True, exist_ok=True)
+    took: dict[str, list[float]] = {"this": [], "other": []}
+    for name, root in (("this", Path(__file__).parents[1]), ("other", other.resolve())):
+        (folder / f"{name}-program").mkdir(exist_ok=True)
+        (folder / f"{name}-program" / "grokputer").unlink(missing_ok=True)
+        (folder / f"{name}-program" / "grokputer").symlink_to(root)
+        if not (folder / name).exists():
+            _call(
+                folder, name, str(root / "benchmarks" / "history.py"), "write", str(folder / name), f"--events={events}"
+            )
+    for _ in range(rounds + 1):  # the first round makes what is missing, and is left out
+        for name, seconds in took.items():
+            seconds.append(float(_call(folder, name, "-c", REPLAY, str(folder / name / "events.db")).split()[1]))
+    ratios = [this / that for this, that in zip(took["this"][1:], took["other"][1:], strict=True)]
+    for name, seconds in took.items():
+        print(f"{name:6} {statistics.median(seconds[1:]):8.2f} s ({min(seconds[1:]):.2f} to {max(seconds[1:]):.2f})")
+    print(f"this of the other: {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+
+
+def _call(folder: Path, name: str, *words: str) -> str:
+    path = str(folder.resolve() / f"{name}-program")
+    return subprocess.run(
+        [sys.executable, *words], env={**os.environ, "PYTHONPATH": path}, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+
+
 def main() -> None:
-    """Write or read."""
+    """Write, read, or compare with another program."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("what", choices=("write", "read"))
+    options.add_argument("what", choices=("write", "read", "against"))
     options.add_argument("folder", type=Path)
     options.add_argument("--events", type=int, default=1_000_000)
+    options.add_argument("--other", type=Path, help="the checkout of another program, for 'against'")
     arguments = options.parse_args()
     if arguments.what == "read":
         read(arguments.folder)
+        return
+    if arguments.what == "against":
+        if arguments.other is None:
+            options.error("against needs --other, the folder of a checkout")
+        against(arguments.folder, arguments.other, arguments.events)
         return
     began = time.process_time()
     write(arguments.folder, arguments.events)

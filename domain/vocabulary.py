@@ -320,6 +320,7 @@ class AlertKind(StrEnum):
     TRAINING_PENDING = "training pending"
     WEIGHTS_MISSING = "weights missing"
     PUSH_FAILED = "push failed"
+    NOT_SERVED = "not served"
 
 
 class Severity(StrEnum):

@@ -227,6 +227,13 @@ class VllmModel(Model):
 
         return self._with_ready(adapter, ask)
 
+    def tend(self, adapter: str) -> None:
+        """Load and prove the adapter at each endpoint that has started since that was done there; see ``EndpointChooser``."""
+        weights = self._require_unchanged(adapter)
+        for member in self._members:
+            with suppress(Down, NotServed):
+                member.prepare(weights)
+
     def doubt(self, url: str) -> None:
         """Let the endpoint be looked at before it is chosen again."""
         for member in self._members:

@@ -124,19 +124,27 @@ class Adapter(Aggregate):
             self._record(AdapterPushFailed, context, **self._names, **fields)
 
     def serve(
-        self, endpoint: str, boot: str, numbers: Mapping[str, Any], context: Context, *, problem: str = ""
+        self,
+        endpoint: str,
+        boot: str,
+        numbers: Mapping[str, Any],
+        context: Context,
+        *,
+        problem: str = "",
+        serves: str = "",
     ) -> None:
         """Record what the endpoint does with it since its start: it was proven to apply it, or there is a ``problem``.
 
-        ``numbers`` are the fields of a proof, as in ``evaluate``; none where it was not loaded. Idempotent.
+        ``numbers`` are the fields of a proof, as in ``evaluate``; none where it was not loaded. ``serves`` is as in
+        ``AdapterUnserved``. Idempotent.
         """
         last = self.served.get(endpoint)
-        was = last.reason if isinstance(last, AdapterUnserved) else ""
-        if last is not None and (last.boot, was) == (boot, problem):
+        was, served = (last.reason, last.serves) if isinstance(last, AdapterUnserved) else ("", serves)
+        if last is not None and (last.boot, was) == (boot, problem) and serves in ("", served):
             return
         what = {**self._names, "weights": self._weights, "endpoint": endpoint, "boot": boot}
         if problem:
-            self._record(AdapterUnserved, context, **what, reason=problem, numbers=dict(numbers))
+            self._record(AdapterUnserved, context, **what, reason=problem, numbers=dict(numbers), serves=serves)
         else:
             self._record(AdapterServed, context, **what, **numbers)
 

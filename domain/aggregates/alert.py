@@ -17,6 +17,8 @@ from ..events import (
     AdapterPushFailed,
     AdapterRejected,
     AdapterRolledBack,
+    AdapterServed,
+    AdapterUnserved,
     AlertDelivered,
     AlertDeliveryFailed,
     AlertRaised,
@@ -142,6 +144,9 @@ def notice_of(event: Event) -> Notice | None:
         case AdapterPushFailed():
             message = f"{event.adapter} is not in the registry {event.registry} yet: {event.reason}"
             return Notice(AlertKind.PUSH_FAILED, Severity.WARNING, event.role, event.adapter, message)
+        case AdapterUnserved() if event.serves:
+            message = f"{event.endpoint} does not serve {event.adapter}, which is {event.serves}: {event.reason}"
+            return Notice(AlertKind.NOT_SERVED, Severity.WARNING, event.role, event.adapter, message)
         case AdapterRejected():
             message = f"{event.adapter} was rejected before any traffic: {event.reason}"
             return Notice(AlertKind.ADAPTER_REJECTED, Severity.WARNING, event.role, event.adapter, message)
@@ -203,6 +208,8 @@ def say_end(event: Event, mean: float = 0.0) -> str:
             return f"the training has begun, step {event.step} of {event.steps}"
         case WeightsFound():
             return f"the weights of {event.adapter} are in their folder again"
+        case AdapterServed():
+            return f"{event.endpoint} serves {event.adapter}"
         case AdapterPushed():
             return f"{event.adapter} is in the registry {event.registry}"
         case PolicyChanged():

@@ -135,9 +135,13 @@ class AdapterUnserved(AdapterEvent):
     """An endpoint does not load the adapter, or does not apply it as it was trained. It gets no traffic of the adapter until
     its next start."""
 
+    VERSION = 2
+
     weights: str
     endpoint: str
     boot: str
     reason: str
     numbers: dict[str, Any]
     """The numbers of the proof; empty where the adapter was not loaded."""
+    serves: str
+    """What the adapter was then: ``live`` or ``canary``; empty where it got no runs. Since version 2; before, always empty."""

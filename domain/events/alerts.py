@@ -23,7 +23,7 @@ class AlertRaised(AlertEvent):
     kind: str
     """A stable word: ``breach``, ``canary failed``, ``canary inconclusive``, ``approval needed``, ``adapter rejected``,
     ``training failed``, ``low mean``, since version 2; ``rollout paused``, ``rolled back``, ``rolled forward``,
-    ``rollout ended``, ``weights missing``, since version 3; later ``training held``, ``training pending``."""
+    ``rollout ended``, ``weights missing``, since version 3; later ``training held``, ``training pending``, ``not served``."""
     severity: str
     """``warning`` or ``critical``; since version 3 also ``info``: no action is needed."""
     role: str

@@ -15,6 +15,9 @@ CONTENT = "sha256:"
 NAMES = ("actor", "adapter", "holder")
 """The fields that hold names. Names in other fields get content keys of their own, even where the text is equal."""
 
+PICTURES = ("inputs", "pictures", "screen")
+"""The fields with content keys of pictures and sounds."""
+
 KEY = re.compile(CONTENT + "[0-9a-f]{64}")
 """A content key; a sentence may contain one."""
 
@@ -73,6 +76,12 @@ class Event:
     def text_keys(self) -> list[str]:
         """All content keys in the event's text and word fields; a field may hold none."""
         return [key for field in (*self.TEXTS, *self.WORDS) for key in keys_in(getattr(self, field))]
+
+    @property
+    def readable_keys(self) -> list[str]:
+        """As ``text_keys``, without those of pictures and sounds."""
+        fields = (field for field in (*self.TEXTS, *self.WORDS) if field not in PICTURES)
+        return [key for field in fields for key in keys_in(getattr(self, field))]
 
 
 def keys_in(value: Any) -> Iterator[str]:

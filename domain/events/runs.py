@@ -161,6 +161,11 @@ class StepTaken(Event):
     """Content key of the whole answer as OpenAI's API writes it, JSON, with all choices and fields that the model's server
     gave: where a gateway may be asked for it again by its idempotency key. Else None. Since version 7."""
 
+    @property
+    def run(self) -> str:
+        """The id of its run, hex."""
+        return self.originator_id.hex
+
 
 @fact("PicturesKept")
 class PicturesKept(Event):

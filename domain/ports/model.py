@@ -266,6 +266,13 @@ class EndpointChooser(Protocol):
         """
         ...
 
+    def tend(self, adapter: str) -> None:
+        """Make the loaded adapter available at each endpoint that has started since, before a request needs it.
+
+        One that is down is left alone. Raises ``UnknownAdapter``, ``DamagedWeights``.
+        """
+        ...
+
     def doubt(self, url: str) -> None:
         """Let the endpoint of this URL be looked at before it is chosen again: it was lost, or has forgotten an adapter."""
         ...

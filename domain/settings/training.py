@@ -165,5 +165,7 @@ class CostSettings(Group):
 
     def price_of(self, prompt_tokens: int | None, answer_tokens: int | None) -> int:
         """The price of the tokens in units of ``10 ** -MONEY_DIGITS``; an unknown number of them, None, costs nothing."""
+        if not self.prompt_price and not self.answer_price:
+            return 0
         prices = (prompt_tokens or 0, self.prompt_price), (answer_tokens or 0, self.answer_price)
         return sum(round(tokens * price * 10 ** (MONEY_DIGITS - 6)) for tokens, price in prices)

@@ -155,7 +155,8 @@ def _sources(log: Lookup, position: int, built: DatasetBuilt) -> list[Node]:
         runs[row["run"]] = runs.get(row["run"], 0) + 1
     nodes, withdrawals = [], find_withdrawals(log)
     for source, runs in sorted(examples.items()):
-        starts = {run: log.position_of(f"{UUID(run)}/1") for run in runs if run}
+        positions = log.positions_of([f"{UUID(run)}/1" for run in runs if run])
+        starts = {run: positions[f"{UUID(run)}/1"] for run in runs if run}
         named = ", ".join(
             f"{run[:8]} at {begin}" for run, begin in sorted(starts.items(), key=lambda item: item[1] or 0)
         )
@@ -207,11 +208,16 @@ def _measured(log: Lookup, position: int, judged: HeldOutJudged) -> list[Node]:
     nodes = []
     for side in ("failed", "worked"):
         rows = [row for row in json.loads(measured) if row["outcome"] == side]
+        played = [row for row in rows if row["by"] == "runs"]
+        begins = log.positions_of([f"{UUID(row[arm])}/1" for row in played for arm in ("adapter", "parent")])
         runs = [
-            {**row, "position": log.position_of(f"{UUID(row['adapter'])}/1"),
-             "parent_position": log.position_of(f"{UUID(row['parent'])}/1")}
-            for row in rows if row["by"] == "runs"
-        ]  # fmt: skip
+            {
+                **row,
+                "position": begins[f"{UUID(row['adapter'])}/1"],
+                "parent_position": begins[f"{UUID(row['parent'])}/1"],
+            }
+            for row in played
+        ]
         losses = [row for row in rows if row["by"] == "loss"]
         kinds = []
         if runs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol
@@ -42,6 +42,10 @@ class Lookup(Protocol):
 
     def position_of(self, reference: str) -> int | None:
         """The position of the event with this reference."""
+        ...
+
+    def positions_of(self, references: Collection[str]) -> Mapping[str, int | None]:
+        """The positions of the events with these references."""
         ...
 
     def at(self, position: int) -> Placed:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...domain.events import AccessKeyIssued, AccessKeyRevoked, Event, StepTaken, TaskStarted
+from ...domain.events import AccessKeyIssued, AccessKeyRevoked, Event, TaskStarted
 from ...domain.settings.training import MONEY_DIGITS, CostSettings
-from .open_runs import ACCESS_KEY, OpenRun
+from .open_runs import ACCESS_KEY, OpenRun, Step
 from .shards import SavedParts, StateValue, encode
 
 
@@ -84,7 +84,7 @@ class AccessKeys:
                     key.begin_day(event.time.date().isoformat())
                     key.requests += 1
 
-    def take(self, step: StepTaken, run: OpenRun, cost: CostSettings) -> None:
+    def take(self, step: Step, run: OpenRun, cost: CostSettings) -> None:
         """Count a step for the key that began the run, if one did; ``cost`` has the prices in force."""
         key = self._keys.get(run.key)
         if key is not None:

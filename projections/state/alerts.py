@@ -16,6 +16,7 @@ from ...domain.events import (
     AdapterPushFailed,
     AdapterRejected,
     AdapterRolledBack,
+    AdapterUnserved,
     AlertDelivered,
     AlertDeliveryFailed,
     AlertRaised,
@@ -52,6 +53,9 @@ AFTER_A_CYCLE = (
 
 OF_A_TRAINING = (AlertKind.TRAINING_HELD, AlertKind.TRAINING_PENDING)
 """Alerts of a training that waits; they end with its cycle at the latest."""
+
+OF_WEIGHTS = (AlertKind.WEIGHTS_MISSING, AlertKind.NOT_SERVED)
+"""Alerts about an adapter that cannot be served; they end when it gets no more runs."""
 
 OF_A_ROLLOUT = (AlertKind.CANARY_INCONCLUSIVE, AlertKind.APPROVAL_NEEDED, AlertKind.ROLLOUT_PAUSED)
 """Alerts of a rollout that waits for a person."""
@@ -143,7 +147,7 @@ class Alerts:
         AlertRaised, AlertResolved, AlertDelivered, AlertDeliveryFailed, PolicyChanged, RatingThresholdBreached, CycleOpened,
         CycleClosed, RolloutPaused, RolloutResumed, AdapterPromoted, AdapterRejected, AdapterRolledBack, TrainingFailed,
         TrainingHeld, TrainingApproved, TrainingPending, TrainingProgressed, WeightsMissed, WeightsFound,
-        AdapterPushed, AdapterPushFailed,
+        AdapterPushed, AdapterPushFailed, AdapterUnserved,
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -198,11 +202,11 @@ class Alerts:
                 self._close(position, event.role, OF_A_ROLLOUT)
             case AdapterPromoted():
                 self._close(position, event.role, (*OF_A_ROLLOUT, *AFTER_A_CYCLE, AlertKind.LOW_MEAN))
-                self._close(position, event.role, (AlertKind.WEIGHTS_MISSING,), event.replaced or BASE)
+                self._close(position, event.role, OF_WEIGHTS, event.replaced or BASE)
                 self._low.pop(event.role, None)
             case AdapterRolledBack():
                 self._close(position, event.role, OF_A_ROLLOUT)
-                self._close(position, event.role, (AlertKind.LOW_MEAN, AlertKind.WEIGHTS_MISSING), event.adapter)
+                self._close(position, event.role, (AlertKind.LOW_MEAN, *OF_WEIGHTS), event.adapter)
             case WeightsFound():
                 self._close(position, event.role, (AlertKind.WEIGHTS_MISSING,), event.adapter)
             case AdapterPushed():
@@ -221,6 +225,12 @@ class Alerts:
                 self._expect(rating, AlertKind.LOW_MEAN, role, adapter)
         elif versions.pop(adapter or BASE, None) is not None:
             self._close(position, role, (AlertKind.LOW_MEAN,))
+
+    def note_served(self, position: int, role: str, adapter: str) -> None:
+        """No endpoint refuses the adapter any more."""
+        kinds = {alert.kind for alert in self._raised} | {alert.kind for alert in self._expected.values()}
+        if AlertKind.NOT_SERVED in kinds:
+            self._close(position, role, (AlertKind.NOT_SERVED,), adapter)
 
     def over(self, position: int) -> list[tuple[UUID, str]]:
         """The alerts that the last applied event ended, where that event is at the position: the id and the role of each."""

@@ -5,6 +5,11 @@ A step does not name its adapter, so the folds that count steps ask here.
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
 from ...domain.events import StepTaken, TaskStarted
 from ...domain.rules.imported import is_imported
 from ...domain.rules.roles import RECOVERS
@@ -23,6 +28,28 @@ WHOLE_SCORE = 10_000
 
 RECOVERING = frozenset(RECOVERS.values())
 """The roles that take over after a failed step."""
+
+
+class StepFigures(msgspec.Struct, gc=False):
+    """What the folds take from a ``StepTaken`` of the newest version: half of all events are steps, and reading the rest of
+    one takes three times as long."""
+
+    time: Annotated[datetime, msgspec.Meta(tz=True)]
+    step: int
+    role: str
+    error: str
+    model_ms: int | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    kind: str
+    confidence: float | None
+    v: int
+    run: str = ""
+    """The id of its run, hex."""
+
+
+Step = StepTaken | StepFigures
+"""A step, whole or in short."""
 
 
 class OpenRun(StateValue):
@@ -59,7 +86,7 @@ class OpenRun(StateValue):
         """The adapter that makes the steps of the role; an empty name, from old events, is the run's own role."""
         return self.adapters.get(role or self.role, BASE)
 
-    def take(self, step: StepTaken) -> None:
+    def take(self, step: Step) -> None:
         """Note a step. Only an act can fail, or be recovered from."""
         if step.kind != StepKind.ACT:
             return

@@ -171,12 +171,20 @@ class Ratings:
 
     def window(self, role: str, adapter: str | None, size: int, *, with_imported: bool = False) -> Window:
         """The latest ``size`` ratings of the version in the role; ``with_imported`` adds those of imported sessions."""
+        latest = self._latest(role, adapter, size, with_imported=with_imported)
+        stars = tuple((rating.position, rating.stars) for rating in latest)
+        return Window(role, adapter, stars, self.total(role, adapter, with_imported=with_imported))
+
+    def stars(self, role: str, adapter: str | None, size: int, *, with_imported: bool = False) -> list[int]:
+        """The stars of the ``window``, oldest first."""
+        return [rating.stars for rating in self._latest(role, adapter, size, with_imported=with_imported)]
+
+    def _latest(self, role: str, adapter: str | None, size: int, *, with_imported: bool) -> list[Rating]:
         latest = self._ratings(role, adapter, COUNTED).newest(size)
         if with_imported:
             imported = self._ratings(role, IMPORTED, COUNTED).newest(size)
             latest = sorted([*latest, *imported], key=lambda rating: rating.position)[-size:]
-        stars = tuple((rating.position, rating.stars) for rating in latest)
-        return Window(role, adapter, stars, self.total(role, adapter, with_imported=with_imported))
+        return latest
 
     def grades(self, role: str, adapter: str | None, size: int) -> dict[str, list[int]]:
         """The stars of the version's latest ``size`` grades, oldest first, by judge with its criteria."""

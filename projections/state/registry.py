@@ -97,6 +97,8 @@ class Service(StateValue):
     """The figures of the proof there; none where the adapter was not loaded."""
     problem: str
     """Why it gets no traffic of the adapter; empty where it was proven to apply it."""
+    serves: str = ""
+    """What the adapter was when the problem was recorded, as in ``AdapterUnserved``."""
 
 
 class Adapter(StateValue):
@@ -264,9 +266,8 @@ class Registry:
 
 def _service(position: int, event: AdapterServed | AdapterUnserved) -> Service:
     if isinstance(event, AdapterUnserved):
-        return Service(
-            event.boot, position, {name: float(value) for name, value in event.numbers.items()}, event.reason
-        )
+        numbers = {name: float(value) for name, value in event.numbers.items()}
+        return Service(event.boot, position, numbers, event.reason, event.serves)
     numbers = {
         "prompts": float(event.prompts),
         "effect": event.effect,

@@ -41,6 +41,8 @@ class RingBuffer(Generic[R]):
         self._unread = set(self._numbers)
         self._held: dict[str, int] = {}
         """The number of records by key, in the parts that were read."""
+        self._sizes: dict[int, int] = {}
+        """The number of records of each part that was read: a part that is encoded again need not be decoded for that."""
         self._last: list[R] = []
         """The newest part, to which records are added."""
         if self._numbers:
@@ -50,6 +52,7 @@ class RingBuffer(Generic[R]):
         """Add the record, and return the oldest records that are dropped in exchange."""
         dropped = self._begin_part() if not self._numbers or len(self._last) >= PER_PART else []
         self._last.append(record)
+        self._sizes[self._numbers[-1]] += 1
         self._held[record[0]] = self._held.get(record[0], 0) + 1
         return dropped
 
@@ -59,6 +62,7 @@ class RingBuffer(Generic[R]):
             part = self._part(number)
             if record in part:
                 part.remove(record)
+                self._sizes[number] -= 1
                 self._let_go(record[0])
 
     def of(self, key: str) -> Iterator[R]:
@@ -90,7 +94,7 @@ class RingBuffer(Generic[R]):
         """Remove everything."""
         for number in self._numbers:
             del self._parts[f"{self._name}/{number}"]
-        self._numbers, self._unread, self._held, self._last = [], set(), {}, []
+        self._numbers, self._unread, self._held, self._sizes, self._last = [], set(), {}, {}, []
 
     def __contains__(self, key: str) -> bool:
         """Whether there is a record of the key."""
@@ -102,6 +106,7 @@ class RingBuffer(Generic[R]):
         records = self._parts[f"{self._name}/{number}"]
         if number in self._unread:
             self._unread.remove(number)
+            self._sizes[number] = len(records)
             for key, *_ in records:
                 self._held[key] = self._held.get(key, 0) + 1
         return records
@@ -122,16 +127,20 @@ class RingBuffer(Generic[R]):
     def _begin_part(self) -> list[R]:
         """Begin a new part, and drop the oldest parts that are no longer needed; return their records."""
         dropped = list[R]()
-        held = sum(len(self._part(number)) for number in self._numbers)
-        while self._numbers and held - len(oldest := self._part(self._numbers[0])) >= self._kept:
+        for number in [*self._unread]:
+            self._part(number)
+        while self._numbers and sum(self._sizes.values()) - self._sizes[self._numbers[0]] >= self._kept:
+            number = self._numbers.pop(0)
+            oldest = self._part(number)
             for key, *_ in oldest:
                 self._let_go(key)
-            dropped, held = dropped + oldest, held - len(oldest)
-            del self._parts[f"{self._name}/{self._numbers[0]}"], self._numbers[0]
+            dropped += oldest
+            del self._parts[f"{self._name}/{number}"], self._sizes[number]
         for number in self._numbers:
             self._parts.settle(f"{self._name}/{number}")
         self._numbers.append(self._numbers[-1] + 1 if self._numbers else 0)
         self._last = self._parts[f"{self._name}/{self._numbers[-1]}"] = []
+        self._sizes[self._numbers[-1]] = 0
         return dropped
 
 

@@ -17,6 +17,7 @@ from ...domain.aggregates.alert import is_low
 from ...domain.events import (
     EVENTS,
     SCHEMA,
+    AdapterServed,
     Event,
     PolicyChanged,
     StepTaken,
@@ -33,15 +34,17 @@ from ...domain.rules.breach import Window
 from ...domain.rules.canary import assess_canary
 from ...domain.rules.cost import Prices
 from ...domain.rules.routing import Traffic
-from ...domain.settings.settings import Policy, without_role
+from ...domain.settings.forms import split_endpoints
+from ...domain.settings.settings import ROLES, Policy, without_role
+from ...domain.settings.training import CostSettings
 from ...domain.verdict import Times, Verdict
-from ...domain.vocabulary import Arm, RolloutPhase, Rule, TrainingStatus
+from ...domain.vocabulary import Arm, Backend, RolloutPhase, Rule, TrainingStatus
 from .access import AccessKeys
 from .alerts import Alerts
 from .canaries import Health
 from .detectors import Triggers
 from .metrics import Metrics
-from .open_runs import OpenRuns
+from .open_runs import OpenRuns, Step, StepFigures
 from .ratings import Ratings
 from .registry import Registry
 from .role_metrics import RoleMetrics
@@ -49,7 +52,7 @@ from .rollouts import LONGEST_WAIT_GAP_S, Rollout, Rollouts
 from .shards import SavedParts, damaged, encode
 from .usage import Usage
 
-VERSION = f"22/{SCHEMA}"
+VERSION = f"23/{SCHEMA}"
 """The version of a saved state: that of the folds, raised when one changes its meaning or form, and that of the events.
 
 A state of a newer program may depend on events that this program does not know. So a state of another version is not
@@ -98,10 +101,12 @@ class State:
         self.access = AccessKeys()
         self._imagined = dict(imagined or {})
         self._policy: Policy | None = None
+        self._prices: dict[str, CostSettings] = {}
+        """The prices of tokens under that policy, by adapter."""
         if imagined:
             self._follow_settings()
 
-    def apply(self, position: int, event: Event | Timestamped) -> None:
+    def apply(self, position: int, event: Event | StepFigures | Timestamped) -> None:
         """Apply the next event of the log."""
         self.rollouts.pass_time(event.time)
         for handle in _HANDLERS.get(type(event), ()):
@@ -115,14 +120,17 @@ class State:
 
     def _follow_settings(self) -> None:
         """Take over settings that have changed."""
-        self._policy = None
+        self._policy, self._prices = None, {}
         self.rollouts.longest_wait_gap_s = max(LONGEST_WAIT_GAP_S, self.policy.schedule.every_s)
 
-    def take_step(self, step: StepTaken) -> None:
+    def take_step(self, step: Step) -> None:
         """Count a step for what made it."""
-        run = self.open_runs.get(step.originator_id.hex)
+        run = self.open_runs.get(step.run)
         if run is not None:
-            prices = self.policy.cost.of_model(run.adapter_of(step.role), self.policy.model.base)
+            adapter = run.adapter_of(step.role)
+            prices = self._prices.get(adapter)
+            if prices is None:
+                prices = self._prices[adapter] = self.policy.cost.of_model(adapter, self.policy.model.base)
             self.usage.take(step, run, prices)
             self.access.take(step, run, prices)
             run.take(step)
@@ -134,12 +142,36 @@ class State:
             self.usage.end(event, run)
             self.role_metrics.end(event, run)
 
+    def serving(self) -> dict[str, str]:
+        """The adapters that get runs, each with what it is: ``live`` or ``canary``."""
+        found: dict[str, str] = {}
+        for role in ROLES:
+            traffic = self.traffic(role)
+            if traffic.canary is not None:
+                found[traffic.canary] = "canary"
+            if traffic.stable is not None:
+                found[traffic.stable] = "live"
+        return found
+
+    def refusing(self, adapter: str) -> list[str]:
+        """The endpoints in the settings that were last found not to serve the adapter."""
+        model, served = self.policy.model, self.registry.adapters[adapter].served
+        endpoints = split_endpoints(model.endpoint) if model.backend == Backend.VLLM else []
+        return [endpoint for endpoint in endpoints if endpoint in served and served[endpoint].problem]
+
+    def note_served(self, position: int, event: AdapterServed | PolicyChanged) -> None:
+        """End the alerts about adapters that all endpoints serve again."""
+        for adapter in self.serving():
+            if not self.refusing(adapter):
+                self.alerts.note_served(position, self.registry.adapters[adapter].role, adapter)
+
     def note_means(self, position: int, event: TaskRated) -> None:
         """Note which windows have a low mean after the rating."""
         for assignment in event.assignments:
             role = assignment["role"]
             live = self.rollouts.live(role)
-            stars = [stars for _, stars in self._ratings(role, live).ratings]
+            size, with_imported = self.policy.rating(role).window, counts_imported(self.policy, role, live)
+            stars = self.ratings.stars(role, live, size, with_imported=with_imported)
             was_low = self.alerts.fell_at(role, live) is not None
             is_now_low = is_low(stars, role, self.policy, was_low=was_low)
             self.alerts.note_mean(position, event.reference, role, live, is_now_low)
@@ -300,6 +332,7 @@ def _handlers_of(kind: type) -> list[Handler]:
         (Triggers.HANDLES, lambda state, _, event: state.triggers.apply(event, state.policy)),
         ((TrainingCompleted,), lambda state, _, event: state.registry.charge(event, Prices.of(state.policy))),
         (Alerts.HANDLES, lambda state, position, event: state.alerts.apply(position, event, state.policy)),
+        ((AdapterServed, PolicyChanged), State.note_served),
         ((TaskRated,), State.note_means),
     ]
     return [handler for kinds, handler in handlers if issubclass(kind, kinds)]
@@ -307,6 +340,8 @@ def _handlers_of(kind: type) -> list[Handler]:
 
 _HANDLERS: dict[type, list[Handler]] = {kind: handlers for kind in EVENTS.values() if (handlers := _handlers_of(kind))}
 """The handlers by kind of event. They hold no state, so Python frees a dropped state at once, without the cycle collector."""
+
+_HANDLERS[StepFigures] = _HANDLERS[StepTaken]
 
 HANDLED = frozenset(topic for topic, kind in EVENTS.items() if kind in _HANDLERS)
 """The topics of the events that change the state. Of all other events only the time counts."""

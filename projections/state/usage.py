@@ -5,14 +5,15 @@ Every sum is of whole numbers, and a histogram has fixed buckets, so equal logs 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from msgspec import field
 
-from ...domain.events import StepTaken, TaskEnded
+from ...domain.events import TaskEnded
 from ...domain.settings.training import CostSettings
-from .open_runs import OpenRun
+from .open_runs import OpenRun, Step
 from .ratings import name_version
 from .shards import SavedParts, StateShards, StateValue
 
@@ -37,10 +38,7 @@ class Histogram(StateValue):
         """Count one number; ``bounds`` are the same at every call."""
         if not self.counts:
             self.counts = [0] * (len(bounds) + 1)
-        at = 0
-        while at < len(bounds) and value > bounds[at]:
-            at += 1
-        self.counts[at] += 1
+        self.counts[bisect_left(bounds, value)] += 1
         self.sum += value
 
     def up_to(self, bounds: Sequence[int]) -> list[int]:
@@ -84,7 +82,7 @@ class Usage:
         """The fold as saved parts, by name."""
         return self._versions.dump("usage")
 
-    def take(self, step: StepTaken, run: OpenRun, cost: CostSettings) -> None:
+    def take(self, step: Step, run: OpenRun, cost: CostSettings) -> None:
         """Count a step of the run; ``cost`` has the prices in force."""
         role = step.role or run.role
         usage = self._of(role, run.adapter_of(role))
@@ -92,9 +90,10 @@ class Usage:
         usage.failed += bool(step.error)
         if step.model_ms is not None:
             usage.model_ms.add(step.model_ms, MODEL_MS)
-        for tokens, counts in ((step.prompt_tokens, usage.prompt), (step.completion_tokens, usage.answer)):
-            if tokens is not None:
-                counts.add(tokens, TOKENS)
+        if step.prompt_tokens is not None:
+            usage.prompt.add(step.prompt_tokens, TOKENS)
+        if step.completion_tokens is not None:
+            usage.answer.add(step.completion_tokens, TOKENS)
         if paid := cost.price_of(step.prompt_tokens, step.completion_tokens):
             usage.money[cost.currency] = usage.money.get(cost.currency, 0) + paid
 

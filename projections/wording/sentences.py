@@ -200,7 +200,8 @@ def _describe_adapter(event: Event) -> str:
                 f"{event.error:.3g} of its trainer's; rounding alone makes {event.rounding:.3g}"
             )
         case AdapterUnserved():
-            return f"not served by {event.endpoint}: {event.reason}{_proof(event.numbers)}"
+            served = f" while it is {event.serves}" if event.serves else ""
+            return f"not served by {event.endpoint}{served}: {event.reason}{_proof(event.numbers)}"
         case HeldOutJudged():
             return f"gate against {event.parent or 'the base'}: {event.verdict} ({event.reason}): {event.message}"
         case WeightsMissed():

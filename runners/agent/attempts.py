@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ...domain.aggregates.run import TaskRun
 from ...projections.bench import is_lost
+from ..store.texts.ahead import LogAhead
 
 if TYPE_CHECKING:
     from ..store.log import Log
@@ -27,6 +28,13 @@ def attempts(log: Log, id_of: IdOf) -> Iterator[tuple[TaskRun | None, UUID]]:
         yield (run, id) if run.started is not None else (None, id)
         if run.started is None:
             return
+
+
+def find_runs(log: Log, ids_of: Sequence[IdOf]) -> list[tuple[TaskRun | None, UUID | None]]:
+    """As ``find_run``, for many planned runs, whose first attempts are read together."""
+    ahead = LogAhead(log)
+    ahead.foresee_all([id_of(1) for id_of in ids_of])
+    return [find_run(ahead, id_of) for id_of in ids_of]
 
 
 def find_run(log: Log, id_of: IdOf) -> tuple[TaskRun | None, UUID | None]:

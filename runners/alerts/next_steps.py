@@ -25,6 +25,8 @@ NEXT_STEPS = {
     "new one.",
     "weights missing": "Put the folder back, from a backup if there is one; or send the runs elsewhere with "
     "'grokputer rollouts rollback {adapter}'.",
+    "not served": "The other endpoints have its runs. 'grokputer why {adapter}' shows what was found; docs/models.md says what "
+    "vLLM needs. It is tried again after each start of the endpoint.",
     "push failed": "The worker tries again. 'grokputer adapters push {adapter}' does so now and says what is wrong.",
     "test": "Nothing has happened; this is a test of the delivery of alerts.",
 }

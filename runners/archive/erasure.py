@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -40,10 +41,14 @@ from ...domain.settings.running import TEXT_SETTINGS
 from ...projections.explain.provenance import TrainingUse, read_datasets
 from ..store.ledger import Ledger
 from ..store.log import Log
-from ..store.port import Rows
+from ..store.port import Rows, in_parts
+from ..store.texts.ahead import LogAhead
 from ..store.texts.content import SAID, find_unnamed
 from ..store.texts.words import forget_pictures, keep
 from ..store.writer import Transaction
+
+PART = 1_000
+"""Events that are read before their texts are looked up together; chosen: their texts take a few MB."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ class Search:
         self.position = 0
         """Position of the last event seen."""
         self.found = Words()
+        self._ahead = LogAhead(log)
         self._own = {target.run} if target.run is not None else set()  # runs whose texts are all the target's
         self._actors: set[str] = set()  # the other people
         self._adapters: dict[str, set[tuple[str, str]]] = {}  # by adapter: the other runs with it, and their actors
@@ -127,10 +133,13 @@ class Search:
         return bool(new)
 
     def _scan(self, last: int | None, connection: Rows | None) -> None:
-        for position, event in self.log.scan(self.position + 1, last, _TOPICS, connection):
-            assert isinstance(event, Event)
-            self._see(event)
-            self.position = position
+        events = self.log.scan(self.position + 1, last, _TOPICS, connection)
+        while part := [*islice(events, PART)]:
+            self._ahead = LogAhead(self.log, (event for _, event in part if isinstance(event, Event)))
+            for position, event in part:
+                assert isinstance(event, Event)
+                self._see(event)
+                self.position = position
 
     def _see(self, event: Event) -> None:
         is_theirs = event.actor in self.found.names or event.actor == self.target.person
@@ -155,7 +164,7 @@ class Search:
         if not is_theirs:
             self._actors.add(event.actor)
         named = {key for name in (*documents, *event.WORDS) if name != "actor" for key in keys_in(getattr(event, name))}
-        keys = {key for key in named if self.log.has_content(key)}
+        keys = {key for key in named if self._ahead.has_content(key)}
         self.found.keys |= keys
         if keys and isinstance(event, SAID) and not isinstance(event, ExamplesImported):
             self.found.runs.add(run)
@@ -164,7 +173,7 @@ class Search:
         """A person's own instructions are erased with the person's texts; those of others are kept."""
         if without_role(event.key) not in TEXT_SETTINGS:
             return
-        if is_theirs and event.document is not None and self.log.has_content(event.document):
+        if is_theirs and event.document is not None and self._ahead.has_content(event.document):
             self.found.keys.add(event.document)
         elif not is_theirs:
             self._instructions |= {*keys_in(event.document)}
@@ -179,12 +188,12 @@ class Search:
             self._note_calls(self._turns[run], event.tool_calls)
 
     def _note_words(self, session: str, key: str) -> None:
-        words = self.log.get_content(key)
+        words = self._ahead.get_content(key)
         if words is not None and words.strip():
             self._conversations.setdefault(session, set()).add(words_of(words))
 
     def _note_calls(self, session: str, key: str | None) -> None:
-        if calls := read_stored(key, self.log.get_content):
+        if calls := read_stored(key, self._ahead.get_content):
             self._conversations.setdefault(session, set()).update(_arguments(calls))
 
     def _see_listener(self, run: str, event: Event) -> None:
@@ -198,7 +207,7 @@ class Search:
         key = event.prompt if isinstance(event, StepTaken) else getattr(event, "correction", None)
         if run not in self._listeners or not isinstance(event, StepTaken | TaskCorrected) or key is None:
             return
-        said = self.log.get_content(key)
+        said = self._ahead.get_content(key)
         if said is not None and self._conversations[self._listeners[run]] & _contents(json.loads(said)):
             self.found.keys.add(key)
             self.found.runs.add(run)
@@ -283,9 +292,10 @@ def _delete(ledger: Ledger, search: Search, reason: str, actor: str) -> None:
         if search.go_on(transaction.connection):
             raise IntegrityError("more texts of the target were stored meanwhile")
         ledger.database.shred(transaction.connection)
-        for key in keys:
-            transaction.connection.execute("DELETE FROM content WHERE key = ?", (key,))
-            transaction.connection.execute("DELETE FROM names WHERE key = ?", (key,))
+        for part, _ in in_parts(keys):
+            for table in ("content", "names"):
+                marks = ", ".join("?" * len(part))
+                transaction.connection.execute(f"DELETE FROM {table} WHERE key IN ({marks})", part)
         forget_pictures(transaction.connection)
 
     ledger.store(erasure, also=delete)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ...projections.tables.tables import TABLES
 from ..store.log import Log
 from ..store.port import Rows
@@ -11,9 +13,16 @@ AT = "rebuilt_"
 
 
 def rebuilt_tables(log: Log) -> dict[str, str]:
-    """The statements that create the rebuilt tables."""
-    live = {**log.database.table_statements(), "moments": log.database.moments}
-    return {AT + name: statement.replace(name, AT + name, 1) for name, statement in live.items()}
+    """The statements that create the rebuilt tables. Unlike those of the live tables, they load no library."""
+    moments = log.database.moments.replace("moments", f"{AT}moments", 1)
+    return {AT + name: _statement(log, AT + name, columns) for name, columns in TABLES.items()} | {
+        f"{AT}moments": moments
+    }
+
+
+def _statement(log: Log, name: str, columns: Mapping[str, type]) -> str:
+    typed = [f'"{column}" {log.database.types[kind]}' for column, kind in columns.items()]
+    return f"CREATE TABLE {name} ({typed[0]} PRIMARY KEY, {', '.join(typed[1:])})"
 
 
 def are_rows_equal(log: Log, connection: Rows, table: str) -> bool:

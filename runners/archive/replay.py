@@ -125,7 +125,7 @@ def _are_moments_equal(log: Log, connection: Rows, until: int) -> bool:
 
 def _build(log: Log, connection: Rows, until: int, tables_at: int, report: Report) -> states.State:
     """Fold the events into snapshots up to one position and into the temporary tables up to another, in one pass."""
-    state, events, snapshot = states.State(), log.scan(1, until, states.HANDLED | tables.HANDLED), None
+    state, events, snapshot = states.State(), log.scan_to_fold(1, until, states.HANDLED | tables.HANDLED), None
     while part := list(islice(events, PART)):
         for position, event in part:
             state.apply(position, event)
@@ -145,7 +145,7 @@ def _mend(log: Log, rows: Rows, state: states.State, tables_at: int) -> None:
         pen.begin(None)
         rows.execute("DELETE FROM moments")
         rows.execute(f"INSERT INTO moments SELECT * FROM {AT}moments")
-        for position, event in log.scan(state.position + 1, None, states.HANDLED):
+        for position, event in log.scan_to_fold(state.position + 1, None, states.HANDLED):
             state.apply(position, event)
             if is_due(position):
                 save_snapshot(rows, state)

@@ -23,7 +23,7 @@ from ...projections.tables.tables import TABLES, Row, merge, rows_of
 from ..store.log import Log
 from ..store.place import read_place
 from ..store.port import Rows, in_parts
-from ..store.snapshots import are_kept, find_before, is_due, load_moment, next_snapshot
+from ..store.snapshots import Part, are_kept, find_before, is_due, load_moment, next_snapshot
 from ..store.tables import PART, write_rows
 from .rebuilt import AT, are_rows_equal, count_rows, rebuilt_tables
 
@@ -73,15 +73,17 @@ class Segment:
         if state is None or snapshot is None or state.position != task.first or snapshot.position != task.first:
             yield Folded(False, [])
             return
-        events = self.log.scan(task.first + 1, task.last, states.HANDLED | tables.HANDLED, self.rows)
+        events = self.log.scan_to_fold(task.first + 1, task.last, states.HANDLED | tables.HANDLED, self.rows)
         compared, is_equal = 0, True
         while is_equal and (part := list(islice(events, PART))):
+            kept = list[Part]()
             for position, event in part:
                 state.apply(position, event)
                 if is_due(position):
-                    kept, snapshot = next_snapshot(state, snapshot)
-                    is_equal = is_equal and are_kept(self.rows, kept)
-                    compared += len(kept)
+                    added, snapshot = next_snapshot(state, snapshot)
+                    kept += added
+            is_equal = are_kept(self.rows, kept)
+            compared += len(kept)
             self._write(row for place, event in part if place <= task.tables_at for row in rows_of(place, event))
             yield part[-1][0] - task.first
         within = "position > ?" if task.is_last else "position > ? AND position <= ?"

@@ -16,10 +16,12 @@ from typing import Any
 
 import msgspec
 
+from ...domain.errors import LogError
 from ...projections.tables.tables import TABLES, Row
 from ..store.log import Log
 from ..store.port import Rows
 from ..store.snapshots import EVERY, is_of_another_program
+from ..store.states import update_snapshots
 from ..store.tables import CHECKPOINT, load_checkpoint, write_rows
 from .rebuilt import AT, count_rows, is_table_equal, rebuilt_tables
 from .segment import LONG, Compared, Folded, Task
@@ -62,11 +64,15 @@ def prove_views(log: Log, report: Report, processes: int | None = None, least: i
     """The number of events whose views were all proven equal to the live ones; None where one process must look.
 
     That is so where a view differs, where the log is too short for two ``processes`` (None: one for each core), and where
-    its kept states are of another program. Raises ``LogError``.
+    its kept states are damaged. Kept states that are missing at the log's end are made first. Raises ``LogError``.
     """
     count = min(processes or len(os.sched_getaffinity(0)), log.position // least)
     if count < 2:
         return None
+    try:
+        update_snapshots(log)
+    except LogError:
+        return None  # the newest one is damaged
     try:
         with ExitStack() as stack:
             running = [stack.enter_context(_started(log)) for _ in range(count)]

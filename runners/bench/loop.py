@@ -21,7 +21,7 @@ from ...domain.vocabulary import Arm
 from ...projections.bench import is_lost
 from ...projections.wording.escaping import escape_text
 from ...projections.wording.sentences import short_text
-from ..agent.attempts import ATTEMPTS, find_run
+from ..agent.attempts import ATTEMPTS, find_runs
 from ..agent.batch import WIDTH, RunSpec, run_batch
 from ..agent.runner import Task, TaskRunner
 from ..feedback.reviewer import REVIEWER, TaskReviewer, review
@@ -157,7 +157,8 @@ class Loop:
         """Runs pinned to the live adapter, unrated: they only measure, and count in no window."""
         live = Route(Arm.PINNED, self.services.state.traffic(ROLE).stable, None)
         for settings, planned in self.plan.measurements(cycle):
-            is_played = all(find_run(self.ledger, plan.id)[0] is not None for plan in planned)
+            found = find_runs(self.ledger, [plan.id for plan in planned])
+            is_played = all(run is not None for run, _ in found)
             with self._holding({} if is_played else settings, settings):
                 runs = self.display.track(self.runs(planned, live), len(planned), "measured")
                 good = sum(isinstance(run.ended, TaskSucceeded) for run in runs)
@@ -204,8 +205,7 @@ class Loop:
     def runs(self, planned: Sequence[Planned], pinned: Route | None = None) -> Iterator[TaskRun]:
         """Each planned run, ended: from the log, or made now. One that lost its browser is repeated."""
         specs: dict[Planned, RunSpec] = {}
-        for plan in planned:
-            run, id = find_run(self.ledger, plan.id)
+        for plan, (run, id) in zip(planned, find_runs(self.ledger, [plan.id for plan in planned]), strict=True):
             if run is not None:
                 yield run
             elif id is not None:

@@ -22,6 +22,7 @@ from ...projections.state.state import State
 from ...projections.wording.sentences import say_names, say_value
 from ..store.log import Log
 from ..store.states import load_state
+from ..store.texts.ahead import LogAhead
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def _adapter(log: Log, state: State, name: str) -> Explanation:
     rollout = state.rollouts.of_adapter(name)
     id = rollout.id if rollout is not None else None
     title = f"{name}, an adapter for role {known.role}: {known.status}"
-    roots = trace(log, known.uuid)
+    roots = trace(LogAhead(log), known.uuid)
     _add_standings(log, roots, id)
     return Explanation(title, about, roots, known.role, id)
 
@@ -102,7 +103,7 @@ def _setting(log: Log, key: str) -> Explanation:
 
 
 def _run(log: Log, run: str) -> Explanation:
-    node = trace_run(log, UUID(run))
+    node = trace_run(LogAhead(log), UUID(run))
     own = node.children[0].data
     names = ("role", "arm", "adapter", "rollout")
     return Explanation(
@@ -115,7 +116,7 @@ def _rollout(log: Log, state: State, id: str) -> Explanation:
     about = {"rollout": id, "adapter": rollout.adapter, "role": rollout.role, "status": rollout.phase}
     share = say_value(rollout.weight_percent)
     title = f"rollout {id[:8]} of {rollout.adapter}, role {rollout.role}: {rollout.phase}, {share} % of the runs"
-    roots = trace_rollout(log, rollout.uuid)
+    roots = trace_rollout(LogAhead(log), rollout.uuid)
     _add_standings(log, roots, id)
     return Explanation(title, about, roots, rollout.role, id)
 

@@ -9,7 +9,7 @@ where neither arm succeeds on any. The failures come first: where they refuse th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from statistics import fmean
@@ -32,7 +32,7 @@ from ...domain.settings.settings import Policy
 from ...domain.verdict import Verdict
 from ...domain.vocabulary import Arm, Decision, GateReason
 from ...projections.bench import is_lost
-from ..agent.attempts import find_run
+from ..agent.attempts import find_runs
 from ..agent.batch import RunSpec, run_batch
 from ..agent.inputs import read_media
 from ..agent.runner import Task, TaskRunner
@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 ARMS = ("adapter", "parent")
 OUTCOMES = ("failed", "worked")
 """The sides of what is held out, in the order in which they are measured."""
+
+Found = Mapping[str, tuple[TaskRun | None, UUID | None]]
+"""By arm, its run of an instance, or the id of the next attempt."""
 
 
 class PlayedRow(TypedDict):
@@ -239,8 +242,8 @@ class _Bench:
         for environment in dict.fromkeys(held.environment for held in chosen):
             self._play_missing([held for held in chosen if held.environment == environment], environment)
         rows = list[PlayedRow]()
-        for held in chosen:
-            runs = {arm: run for arm in ARMS if (run := self._find(held, arm)[0]) is not None}
+        for held, found in self._find_all(chosen):
+            runs = {arm: run for arm in ARMS if (run := found[arm][0]) is not None}
             if len(runs) == len(ARMS):
                 row: PlayedRow = {
                     "outcome": held.outcome,
@@ -256,9 +259,9 @@ class _Bench:
 
     def _play_missing(self, chosen: Sequence[HeldOut], environment: str) -> None:
         wanted = []
-        for held in chosen:
+        for held, found in self._find_all(chosen):
             for arm, adapter in self.arms.items():
-                run, id = self._find(held, arm)
+                run, id = found[arm]
                 if run is None and id is not None:
                     task = repeated_task(self.ledger, held, self.session)
                     if problem := self._complain_of(task):
@@ -283,9 +286,12 @@ class _Bench:
             return "one of its pictures or sounds was erased"
         return complain_of_untaken(kinds_of(task.inputs), takes_of(self.services.model), self.services.base_label)
 
-    def _find(self, held: HeldOut, arm: str) -> tuple[TaskRun | None, UUID | None]:
-        """The arm's run of the instance, else the id of the next attempt; (None, None) where all attempts are used up."""
-        return find_run(self.ledger, partial(derive_id, "gate", self.id.hex, held.instance, arm))
+    def _find_all(self, chosen: Sequence[HeldOut]) -> list[tuple[HeldOut, Found]]:
+        """For each instance, by arm, its run, else the id of the next attempt; (None, None) where all attempts are used up."""
+        wanted = [(held, arm) for held in chosen for arm in ARMS]
+        ids = [partial(derive_id, "gate", self.id.hex, held.instance, arm) for held, arm in wanted]
+        runs = iter(find_runs(self.ledger, ids))
+        return [(held, {arm: next(runs) for arm in ARMS}) for held in chosen]
 
     def read(self, chosen: Sequence[HeldOut]) -> list[Row]:
         """The shares of right lines of both arms on the screens of the instances, by the model of the role."""

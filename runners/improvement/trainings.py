@@ -38,6 +38,7 @@ from ..lessons.gather import collect_examples
 from ..store.ledger import Ledger
 from ..store.log import adapters_folder
 from ..store.states import load_state
+from ..store.texts.ahead import LogAhead
 from ..wiring.extras import complain_of_reporter, require
 from ..wiring.services import Services, base_of, identify_base, prepare_base
 from .waiting.approvals import hold_if_too_dear
@@ -182,8 +183,9 @@ def _context(ledger: Ledger, job: TrainingJob) -> Context:
 def dataset_for(log: Log, requested: TrainingRequested, up_to: int) -> Dataset:
     """The training's dataset, from the log up to the position."""
     recipe = Recipe.from_json(requested.recipe)
-    events = (recorded.event for recorded in log.read(1, up_to, TOPICS))
-    return build_dataset(events, log.get_content, requested.role, requested.below_stars, recipe)
+    ahead = LogAhead(log)
+    events = (recorded.event for recorded in ahead.read(1, up_to, TOPICS))
+    return build_dataset(events, ahead.get_content, requested.role, requested.below_stars, recipe)
 
 
 def rebuild_dataset(ledger: Ledger, job: TrainingJob) -> Dataset:

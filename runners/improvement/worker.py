@@ -33,7 +33,7 @@ from .role_views import view_roles
 from .rollouts import prove
 from .scheduler import ScheduleKeeper
 from .trainings import run_training
-from .weights import note_missing
+from .weights import note_missing, note_refused, tend
 
 if TYPE_CHECKING:
     from ...adapters.training.job import Progress
@@ -49,6 +49,9 @@ RETELL_S = 60.0
 
 ABANDONED_S = 60.0
 """Seconds between two searches for runs whose process has ended; chosen."""
+
+TEND_S = 5.0
+"""Seconds between two looks at the endpoints that serve adapters; chosen: vLLM takes longer to start."""
 
 NOTHING = "nothing to do: no role has ratings or a training yet; "
 RUN = "'grokputer run' makes runs to rate"
@@ -139,7 +142,7 @@ class Worker:
         self._gate_again: dict[str, float] = {}
         self._said: set[str] = set()
         """Lines about waiting adapters that were said, each once."""
-        self._abandoned_again = 0.0
+        self._abandoned_again = self._tend_again = 0.0
         self._began = ledger.position
         self._told = max(0, self._began - TELLING)
         self._schedule = ScheduleKeeper(ledger)
@@ -154,10 +157,24 @@ class Worker:
         if self._end_abandoned(state):
             state = self.services.state = process_new_events(self.ledger, state)
         self._tell(state.position)
-        noted = note_missing(self.ledger, state, self.services.store)
+        state = self.services.state = self._tend(state)
+        noted = note_missing(self.ledger, state, self.services.store) | note_refused(self.ledger, state)
         delivered, kept, pushed = self._courier.step(), self._schedule.keep(state), self._publisher.step(state)
         did = self._train(state) or self._prove(state) or self._judge(state) or self._grading.step(self.services)
         return did or delivered or kept or pushed or noted
+
+    def _tend(self, state: State) -> State:
+        """Look after the endpoints that serve adapters, every few seconds; the state after that.
+
+        A lost machine may be silent for long, so the worker spends a tenth of its time on that at most.
+        """
+        began = time.monotonic()
+        if began < self._tend_again:
+            return state
+        tend(self.services, state)
+        now = time.monotonic()
+        self._tend_again = now + max(TEND_S, 9 * (now - began))
+        return process_new_events(self.ledger, state)
 
     def _end_abandoned(self, state: State) -> bool:
         """End runs whose process has ended: at the worker's start, and once a minute."""
@@ -260,7 +277,8 @@ class Worker:
         self._looked = now
         self._courier.step()
         state = process_new_events(self.ledger)
-        noted = note_missing(self.ledger, state, self.services.store)
+        state = self._tend(state)
+        noted = note_missing(self.ledger, state, self.services.store) | note_refused(self.ledger, state)
         if self._schedule.keep(state) or noted:
             process_new_events(self.ledger)
 

@@ -25,6 +25,7 @@ from ...domain.settings.settings import ROLES, Policy
 from ...domain.vocabulary import OWN_FAULTS
 from ..feedback.corrections import correct_by_teacher
 from ..store.ledger import Ledger
+from ..store.texts.ahead import LogAhead
 from ..wiring.services import Services
 from .practice import practise
 from .retries import RetryPolicy, correct_by_retries
@@ -112,8 +113,9 @@ def _is_corrected(run: PastRun, below_stars: int) -> bool:
 
 def teaching_runs(ledger: Ledger, role: str, recipe: Recipe) -> list[PastRun]:
     """The role's runs that may be learnt from: all but those of held-out instances."""
-    events = [recorded.event for recorded in ledger.read(1, None, TOPICS)]
-    runs = collect_runs(events, role, ledger.get_content)
+    ahead = LogAhead(ledger)
+    events = [recorded.event for recorded in ahead.read(1, None, TOPICS)]
+    runs = collect_runs(events, role, ahead.get_content)
     held_out = find_held_out(runs, events, recipe)
     return [run for run in runs if run.instance not in held_out]
 
@@ -139,7 +141,9 @@ def _retry(ledger: Ledger, services: Services, requested: TrainingRequested, sam
         if run.started.is_repeatable:
             places.setdefault(run.started.environment, []).append(run)
     for name, runs in places.items():
-        failed = ((ledger.get(TaskRun, UUID(run.id)), _first_turn(run)) for run in runs)
+        ahead = LogAhead(ledger)
+        ahead.foresee_all([UUID(run.id) for run in runs])
+        failed = ((ahead.get(TaskRun, UUID(run.id)), _first_turn(run)) for run in runs)
         problem = f"failed runs of {name} are not tried again"
         with _skip_on_error(say, problem):
             services.prepare(requested.parent)

@@ -15,7 +15,7 @@ from ...domain.errors import GrokputerError
 from ...domain.events import TaskFailed, TrainingRequested
 from ...domain.rules.routing import Route
 from ...domain.vocabulary import OWN_FAULTS, Arm
-from ..agent.attempts import find_run
+from ..agent.attempts import find_runs
 from ..agent.batch import RunSpec, run_batch
 from ..agent.runner import Task, TaskRunner
 from ..store.ledger import Ledger
@@ -42,14 +42,14 @@ def practise(
     runner = TaskRunner(ledger, services.model, services.prepare, services.base_label, ACTOR, beside=services.beside)
     route, training = Route(Arm.PINNED, sampling.adapter, None, requested.role), requested.originator_id.hex
     played, specs = [], []
-    for name in tasks:
-        for page in range(pages):
-            run, id = find_run(ledger, partial(derive_id, "practice", training, environment, name, page))
-            if run is not None:
-                played.append(run)
-            elif id is not None:
-                seed = derive_id("practice page", training, environment, name, page).int % LARGEST_SEED
-                specs.append(RunSpec(Task(environment, name, seed, requested.role), id, route))
+    wanted = [(name, page) for name in tasks for page in range(pages)]
+    ids = [partial(derive_id, "practice", training, environment, *task) for task in wanted]
+    for (name, page), (run, id) in zip(wanted, find_runs(ledger, ids), strict=True):
+        if run is not None:
+            played.append(run)
+        elif id is not None:
+            seed = derive_id("practice page", training, environment, name, page).int % LARGEST_SEED
+            specs.append(RunSpec(Task(environment, name, seed, requested.role), id, route))
     played += run_batch(runner, specs, place, services.state)
     failed = [(run, 1) for run in played if not run.corrections and _has_failed(run)]
     for _ in correct_by_retries(ledger, failed, place, services.model, sampling, ACTOR, on_fault=on_fault):

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ...domain.events.base import KEY
 from ...domain.page.tools import read_stored
 from ...domain.rules.imported import IMPORTED
 from ..store.log import Log
+from ..store.texts.ahead import RUNS, LogAhead
 from .imports import IDS, RATING_KEYS, read_session
 from .made import KEY as MADE
 from .made import write_made
@@ -70,20 +72,23 @@ def export_sessions(log: Log, folder: Path, role: str | None = None) -> Exported
 
 def _rows(log: Log, role: str | None, exported: Exported) -> Iterator[tuple[TaskRun, dict[str, Any]]]:
     """The runs in the order they began, each as a session; runs that cannot be written are counted."""
-    for recorded in log.read(1, None, (TaskStarted.TOPIC,)):
-        run = log.get(TaskRun, recorded.event.originator_id)
-        assert run.started is not None
-        if role not in (None, run.started.role):
-            continue
-        if run.ended is None:
-            exported.running += 1
-            continue
-        row = _row(log, run)
-        if row is None:
-            exported.erased += 1
-            continue
-        exported.roles.add(run.started.role)
-        yield run, row
+    started = (recorded.event.originator_id for recorded in log.read(1, None, (TaskStarted.TOPIC,)))
+    while ids := [*islice(started, RUNS)]:
+        ahead = LogAhead(log)
+        ahead.foresee_all(ids)
+        for run in (ahead.get(TaskRun, id) for id in ids):
+            assert run.started is not None
+            if role not in (None, run.started.role):
+                continue
+            if run.ended is None:
+                exported.running += 1
+                continue
+            row = _row(ahead, run)
+            if row is None:
+                exported.erased += 1
+                continue
+            exported.roles.add(run.started.role)
+            yield run, row
 
 
 def _row(log: Log, run: TaskRun) -> dict[str, Any] | None:

@@ -16,9 +16,10 @@ from uuid import UUID
 import msgspec
 
 from ...domain.errors import LogError
-from ...domain.events import EVENTS, Event, Timestamped
+from ...domain.events import EVENTS, Event, StepTaken, Timestamped
 from ...domain.rules.roles import GOOD_STARS
 from ...domain.settings.keys import current_key
+from ...projections.state.open_runs import StepFigures
 
 
 def _rated_alone(state: dict[str, Any]) -> dict[str, Any]:
@@ -102,6 +103,8 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("PolicyChanged", 2): lambda state: {**state, "key": current_key(state["key"])},
     # No value was the text of a file.
     ("PolicyChanged", 3): lambda state: {**state, "document": None},
+    # Nobody was told that an adapter with runs is not served.
+    ("AdapterUnserved", 1): lambda state: {**state, "serves": ""},
     ("ContentErased", 1): lambda state: {**state, "erased": ""},
 }
 """From (topic, version) to the function that lifts a stored state of that version to the next."""
@@ -178,12 +181,27 @@ def decode_timestamp(topic: str, originator_id: str, originator_version: int, st
     return timestamp
 
 
+def decode_for_fold(topic: str, originator_id: str, originator_version: int, state: bytes) -> Event | StepFigures:
+    """The event, of a step only what the folds take from it. Raises ``LogError`` as ``decode`` does."""
+    if topic != StepTaken.TOPIC:
+        return decode(topic, originator_id, originator_version, state)
+    try:
+        step = _read_step(state)
+    except (msgspec.DecodeError, ValueError, TypeError):
+        return decode(topic, originator_id, originator_version, state)
+    if step.v != StepTaken.VERSION:
+        return decode(topic, originator_id, originator_version, state)
+    step.run = originator_id
+    return step
+
+
 class _Timestamp(msgspec.Struct, gc=False):
     time: InAZone
     v: int
 
 
 _read_timestamp = msgspec.json.Decoder(_Timestamp).decode
+_read_step = msgspec.json.Decoder(StepFigures).decode
 
 
 def _decode_any(cls: type[Event], originator_id: str, originator_version: int, state: bytes) -> Event:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import UUID
@@ -17,8 +18,9 @@ from ...domain.aggregates.base import Aggregate
 from ...domain.errors import LogError, NotFound
 from ...domain.events import EVENTS, Event, Timestamped
 from ...domain.events.base import CONTENT
+from ...projections.state.open_runs import StepFigures
 from ...projections.wording.words import ERASED, reveal, say_words
-from .codec import Recorded, decode, decode_timestamp
+from .codec import Recorded, decode, decode_for_fold, decode_timestamp
 from .place import Place, open_store
 from .port import COLUMNS, LARGEST, Row, Rows, Store, in_parts
 
@@ -94,6 +96,13 @@ class Log:
         for position, id, version, topic, state in self._rows(first, last, connection=connection):
             yield position, (decode if topic in handled else decode_timestamp)(topic, id, version, state)
 
+    def scan_to_fold(
+        self, first: int, last: int | None, handled: Collection[str], connection: Rows | None = None
+    ) -> Iterator[tuple[int, Event | StepFigures | Timestamped]]:
+        """As ``scan``, but of steps only what the state takes from them. Raises ``LogError``."""
+        for position, id, version, topic, state in self._rows(first, last, connection=connection):
+            yield position, (decode_for_fold if topic in handled else decode_timestamp)(topic, id, version, state)
+
     def _rows(
         self, first: int, last: int | None, topics: Sequence[str] = (), connection: Rows | None = None
     ) -> Iterator[Row]:
@@ -158,6 +167,21 @@ class Log:
         )
         return position
 
+    def positions_of(self, references: Collection[str]) -> dict[str, int | None]:
+        """The positions of the events with these references, read together; None for those that are not in the log."""
+        split = {reference: reference.partition("/") for reference in references}
+        named = [(id.replace("-", ""), int(version)) for id, _, version in split.values()]
+        found = dict[tuple[str, int], int]()
+        with self.reading() as connection:
+            for part, marks in in_parts(named, 2):
+                rows = connection.execute(
+                    f"WITH named (id, version) AS (VALUES {marks}) SELECT originator_id, originator_version, position "
+                    "FROM named CROSS JOIN stored_events WHERE originator_id = id AND originator_version = version",
+                    [*chain.from_iterable(part)],
+                )
+                found.update(((id, version), position) for id, version, position in rows)
+        return {reference: found.get(key) for reference, key in zip(split, named, strict=True)}
+
     def position_of_newest(self, aggregate: Aggregate) -> int:
         """The position of the newest event of an aggregate that is stored."""
         position = self.position_of(f"{aggregate.id}/{aggregate.version}")
@@ -173,6 +197,15 @@ class Log:
     def history(self, id: UUID) -> list[Recorded]:
         """All events of one aggregate, with their positions."""
         return self._select("WHERE originator_id = ? ORDER BY originator_version", id.hex)
+
+    def histories(self, ids: Collection[UUID]) -> dict[UUID, list[Recorded]]:
+        """All events of the aggregates, read together, by aggregate; those without events are missing."""
+        found: dict[UUID, list[Recorded]] = {}
+        for part, _ in in_parts(sorted({id.hex for id in ids})):
+            where = f"WHERE originator_id IN ({', '.join('?' * len(part))}) ORDER BY originator_id, originator_version"
+            for recorded in self._select(where, *part):
+                found.setdefault(recorded.event.originator_id, []).append(recorded)
+        return found
 
     def get(self, kind: type[A], id: UUID) -> A:
         """The aggregate from its events in the log; a blank one without events."""
@@ -255,6 +288,15 @@ class Log:
     def has_content(self, key: str) -> bool:
         """Whether a text is stored under the key."""
         return self._one("SELECT 1 FROM content WHERE key = ?", key) is not None
+
+    def has_contents(self, keys: Collection[str]) -> set[str]:
+        """Those of the keys under which a text is stored."""
+        found = set[str]()
+        with self.reading() as connection:
+            for part, _ in in_parts(sorted({*keys})):
+                marks = ", ".join("?" * len(part))
+                found |= {key for (key,) in connection.execute(f"SELECT key FROM content WHERE key IN ({marks})", part)}
+        return found
 
     def tracked(self, name: str) -> int:
         """The position of the named follower; 0 when it has not begun."""
@@ -343,4 +385,12 @@ class LogAsOf(Log):
 
     def history(self, id: UUID) -> list[Recorded]:
         """All visible events of one aggregate."""
-        return [stored for stored in super().history(id) if self.until is None or stored.position <= self.until]
+        return self._visible(super().history(id))
+
+    def histories(self, ids: Collection[UUID]) -> dict[UUID, list[Recorded]]:
+        """All visible events of the aggregates."""
+        seen = {id: self._visible(history) for id, history in super().histories(ids).items()}
+        return {id: history for id, history in seen.items() if history}
+
+    def _visible(self, history: list[Recorded]) -> list[Recorded]:
+        return [stored for stored in history if self.until is None or stored.position <= self.until]

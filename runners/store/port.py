@@ -140,6 +140,8 @@ class Store(Protocol):
 
     moments: str
     """The statement that creates the table of snapshots."""
+    types: Mapping[type, str]
+    """The type of a column by that of its values in Python: ``int``, ``str`` and ``float``."""
     differs: str
     """The operator that compares two values, or two rows of values, so that nothing equals nothing."""
     shares_commits: bool

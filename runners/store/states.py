@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 
 from ...projections.state.state import HANDLED, State
 from .log import Log
-from .snapshots import load_moment
+from .snapshots import is_due, load_moment, save_snapshot
+from .tables import PART
 
 
 def load_state(log: Log, position: int | None = None) -> State:
@@ -21,6 +23,23 @@ def load_snapshot(log: Log, position: int | None = None) -> State:
     """The state from the newest snapshot not later than the position (None: now); a blank one where there is none."""
     with log.reading() as connection:
         return log.database.if_table(lambda: load_moment(connection, position)) or State()
+
+
+def update_snapshots(log: Log) -> None:
+    """Save the snapshots that are due after the newest one: none exist after an import, and in a log of another program.
+
+    Raises ``LogError`` for a damaged one, and ``Unwritable``.
+    """
+    with _uninterrupted():
+        state = load_snapshot(log)
+        events = log.scan_to_fold(state.position + 1, None, HANDLED)
+        while part := list(islice(events, PART)):
+            with log.changing_views() as connection:
+                before = None
+                for position, event in part:
+                    state.apply(position, event)
+                    if is_due(position):
+                        before = save_snapshot(connection, state, before=before)
 
 
 @contextmanager
@@ -37,6 +56,6 @@ def _uninterrupted() -> Iterator[None]:
 
 def fold(log: Log, state: State, position: int | None = None) -> State:
     """The state after the events from its own position to the given one."""
-    for place, event in log.scan(state.position + 1, position, HANDLED):
+    for place, event in log.scan_to_fold(state.position + 1, position, HANDLED):
         state.apply(place, event)
     return state

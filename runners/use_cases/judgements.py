@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from ...projections.explain.agreement import TOPICS, JudgeAgreement, collect_agr
 from ..feedback.judge import criteria_of, grade_run, grading_prompt, has_answer, hash_criteria, make_judge, name_judge
 from ..improvement.process_manager import process_new_events
 from ..store.states import load_state
+from ..store.texts.ahead import RUNS, LogAhead
 from .lookups import require_run
 
 if TYPE_CHECKING:
@@ -131,4 +132,11 @@ def find_ungraded(log: Log, *, rated: bool, limit: int | None) -> list[UUID]:
         elif isinstance(event, TaskRated | TaskGraded):
             seen[type(event)].add(event.originator_id)
     wanted = (id for id in answered if id not in seen[TaskGraded] and (id in seen[TaskRated]) == rated)
-    return list(islice((id for id in wanted if has_answer(log, log.get(TaskRun, id))), limit))
+    return list(islice(_with_answers(log, wanted), limit))
+
+
+def _with_answers(log: Log, ids: Iterator[UUID]) -> Iterator[UUID]:
+    while part := [*islice(ids, RUNS)]:
+        ahead = LogAhead(log)
+        ahead.foresee_all(part)
+        yield from (id for id in part if has_answer(ahead, ahead.get(TaskRun, id)))

@@ -37,10 +37,13 @@ class LoggedServing(ServedRecord):
             return
         context = self._ledger.context(ACTOR, f"{known.uuid}/1")
         numbers = {} if served.proof is None else served.proof.numbers
+        serves = self._state().serving().get(served.adapter, "")
         self._ledger.write(
             Adapter,
             known.uuid,
-            lambda adapter: adapter.serve(served.endpoint, served.boot, numbers, context, problem=served.problem),
+            lambda adapter: adapter.serve(
+                served.endpoint, served.boot, numbers, context, problem=served.problem, serves=serves
+            ),
         )
 
 

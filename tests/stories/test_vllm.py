@@ -16,6 +16,7 @@ from tiny_base import Trained
 from grokputer.domain.events import TaskFailed, TaskSucceeded
 from grokputer.runners.archive.replay import replay
 from grokputer.runners.improvement.repeated_decisions import decide_again
+from grokputer.runners.wiring import services
 
 Servers = tuple[FakeVllm, FakeVllm]
 
@@ -92,6 +93,89 @@ def test_an_adapter_is_proven_judged_and_rolled_out_over_two_servers(
     assert [vars(run.ended)["reason"] for run in lost if isinstance(run.ended, TaskFailed)] == ["environment"] * 2
     assert replay(history.ledger).is_equal
     assert [it for it in decide_again(history.ledger) if it.difference and it.kind != "DatasetBuilt"] == []
+
+
+@pytest.fixture
+def live(history: History, servers: Servers) -> str:
+    """The adapter is live, proven at both servers; its name there."""
+    history.set(**{"gate.enabled": False})
+    history.work()
+    look_always(history)
+    history.decide("promote")
+    assert served(history) == [("AdapterServed", server.url) for server in servers], history.said
+    return history.parts.state.registry.adapters["lora-v1"].weights.removeprefix("sha256:")
+
+
+def test_a_worker_proves_a_live_adapter_at_a_server_that_starts_again_before_a_run_asks_it(
+    history: History, servers: Servers, live: str
+) -> None:
+    first, second = servers
+    first.restart()
+    before = [len(server.asked) for server in servers]
+    history.work()
+    assert served(history)[2:] == [("AdapterServed", first.url)]
+    assert [len(server.asked) for server in servers][1] == before[1], "the other one has it"
+    assert live in first.paths
+    proofs = len(first.asked)
+    assert all(isinstance(run.ended, TaskSucceeded) for run in history.run("miniwob", range(100, 104)))
+    assert min(answered_by(servers, live)) > 0
+    assert not [body for _, body in first.asked[proofs:] if "logprobs" in body], "no request waited for a proof"
+    second.die()
+    history.work()
+    assert served(history)[3:] == [], "a server that is away says nothing of the adapter"
+
+
+def test_a_server_that_refuses_a_live_adapter_raises_an_alert_that_ends_when_it_serves_it(
+    history: History, servers: Servers, live: str
+) -> None:
+    first, _ = servers
+    first.lies.add("base")  # it takes the adapter, and does not apply it
+    first.restart()
+    history.work()
+    [alert] = document("alerts", "--open", db=history.ledger.path)
+    assert (alert["kind"], alert["severity"], alert["adapter"]) == ("not served", "warning", "lora-v1")
+    problem = "it changes nothing there: its outputs are the base's"
+    assert alert["message"] == f"{first.url} does not serve lora-v1, which is live: {problem}"
+    history.work()
+    assert len(document("alerts", db=history.ledger.path)) == 1, "once"
+    first.lies.clear()
+    first.restart()
+    history.work()
+    assert document("alerts", "--open", db=history.ledger.path) == []
+    [resolved] = history.ledger.read(1, None, ("AlertResolved",))
+    assert vars(resolved.event)["message"] == f"{first.url} serves lora-v1"
+    assert replay(history.ledger).is_equal
+
+
+def test_a_server_that_refused_an_adapter_before_its_rollout_raises_an_alert_once_it_has_runs(
+    history: History, servers: Servers
+) -> None:
+    first, _ = servers
+    first.lies.add("base")
+    history.set(**{"gate.enabled": False})
+    history.work()
+    assert [kind for kind, _ in served(history)] == ["AdapterUnserved", "AdapterServed", "AdapterUnserved"]
+    [alert] = document("alerts", "--open", db=history.ledger.path)
+    assert "which is canary" in alert["message"]
+    history.set(**{"model.endpoint": servers[1].url})
+    history.work()
+    assert document("alerts", "--open", db=history.ledger.path) == [], "it is asked no more"
+
+
+def test_two_adapters_are_compared_at_the_servers(
+    history: History, servers: Servers, live: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "open_environment", lambda *_, **__: Finished())
+    for server in servers:
+        server.asked.clear()
+    words = ("ab", "base", "lora-v1", "--tasks", "finished", "--env", "miniwob", "--episodes", "4")
+    result = document(*words, db=history.ledger.path)
+    assert (result["a"], result["b"], result["numbers"]["pairs"]) == (None, "lora-v1", 4)
+    assert [task["succeeded"]["b"] for task in result["numbers"]["tasks"]] == [4]
+    assert min(answered_by(servers, live)) > 0 and min(answered_by(servers, history.parts.state.policy.model.base)) > 0
+    servers[0].die()
+    again = document(*words, "--seed", "7", db=history.ledger.path)
+    assert (again["numbers"]["pairs"], again["numbers"]["left_out"]) == (4, 0), "the other server has all runs"
 
 
 def test_servers_that_apply_nothing_reject_the_adapter_and_those_that_are_away_do_not(

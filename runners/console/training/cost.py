@@ -13,6 +13,7 @@ from ....domain.vocabulary import Backend
 from ....projections.wording.sentences import count
 from ...improvement.estimates import estimate_from_history, try_out
 from ...lessons.gather import find_uncorrected
+from ...store.texts.ahead import LogAhead
 from ...wiring.services import base_of, prepare_base
 from ..rendering import Column, print_json, print_line, print_table, say
 
@@ -33,8 +34,9 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
         resolved = resolve_for_base(policy, role, recipe, parameters)
         recipe, choices = resolved.recipe, resolved.reasons
     below, minimum = policy.training(role).learn_below_stars, policy.training(role).min_examples
-    events = (recorded.event for recorded in ledger.read(1, None, TOPICS))
-    dataset = build_dataset(events, ledger.get_content, role, below, recipe)
+    ahead = LogAhead(ledger)
+    events = (recorded.event for recorded in ahead.read(1, None, TOPICS))
+    dataset = build_dataset(events, ahead.get_content, role, below, recipe)
     declined = f"{dataset.lessons} usable examples, {minimum} are needed" if dataset.lessons < minimum else None
     if policy.model.backend == Backend.ENDPOINT:
         declined = "the model runs on an endpoint and cannot be trained here; set model.backend to local"

@@ -228,11 +228,13 @@ def _build(log: Log, role: str) -> tuple[Dataset, State]:
     """The dataset as of now."""
     from ....adapters.data.dataset import TOPICS, build_dataset
     from ...store.states import load_state
+    from ...store.texts.ahead import LogAhead
 
     state = load_state(log)
-    events = (recorded.event for recorded in log.read(1, None, TOPICS))
+    ahead = LogAhead(log)
+    events = (recorded.event for recorded in ahead.read(1, None, TOPICS))
     below = state.policy.training(role).learn_below_stars
-    return build_dataset(events, log.get_content, role, below, resolve_recipe(state.policy, role)), state
+    return build_dataset(events, ahead.get_content, role, below, resolve_recipe(state.policy, role)), state
 
 
 def _document(built: Dataset, role: str, policy: Policy) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from ....domain.events import ComparisonConcluded, ComparisonStarted, TaskFailed
 from ....domain.verdict import Verdict
 from ....domain.vocabulary import FailureReason
 from ...agent.attempts import ATTEMPTS, attempts
+from ...store.texts.ahead import LogAhead
 
 if TYPE_CHECKING:
     from ...store.log import Log
@@ -54,13 +55,14 @@ def load_result(log: Log, id: UUID) -> ComparisonResult:
         raise NotPossible(f"comparison {id.hex} has not started")
     design, up_to = Design.of(comparison.started), log.position
     bars = Bars(**comparison.started.bars)
-    pairs, left_out = [], 0
+    pairs, left_out, ahead = [], 0, LogAhead(log)
+    ahead.foresee_all([design.run_id(place, arm, 1) for place in design.places() for arm in place.order])
     for place in design.places():
-        runs = find_pair(log, design, place)
+        runs = find_pair(ahead, design, place)
         if runs is not None:
             pairs.append(Pair(place.task, place.seed, *map(_arm_result, runs)))
         else:
-            left_out += all(next_run(log, design, place, arm) is None for arm in place.order)
+            left_out += all(next_run(ahead, design, place, arm) is None for arm in place.order)
     judged = judge(Summary.of(pairs, bars.minimum), bars)
     verdict = Verdict(judged.verdict, judged.reason, judged.message, judged.numbers | {"left_out": left_out})
     return ComparisonResult(id, comparison.started, design, pairs, left_out, verdict, comparison.concluded, up_to)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 from ....projections.tables.tables import TABLES
@@ -82,7 +83,7 @@ can lock."""
 
 TRIGGERS = ("log_keeps_events", "log_is_not_emptied", "log_has_no_gaps")
 
-_TYPES = {int: "bigint", str: 'text COLLATE "C"', float: "double precision"}
+TYPES: Mapping[type, str] = {int: "bigint", str: 'text COLLATE "C"', float: "double precision"}
 
 
 def create_schema(rows: PostgresRows, schema: str, lock: int) -> None:
@@ -113,7 +114,7 @@ def table_statements() -> dict[str, str]:
     return {
         table: f"CREATE TABLE {table} ("
         + ", ".join(
-            f'"{name}" {_TYPES[kind]}{"" if number else " PRIMARY KEY"}'
+            f'"{name}" {TYPES[kind]}{"" if number else " PRIMARY KEY"}'
             for number, (name, kind) in enumerate(columns.items())
         )
         + ")"

@@ -15,7 +15,7 @@ from ..port import Rows
 from . import locks
 from .connection import ERRORS, PostgresRows, Target
 from .pen import Fence, PostgresPen, Turn
-from .schema import FORM, LOCK_HEAD, MOMENTS, TRIGGERS, create_schema, has_log, is_old, table_statements
+from .schema import FORM, LOCK_HEAD, MOMENTS, TRIGGERS, TYPES, create_schema, has_log, is_old, table_statements
 
 T = TypeVar("T")
 
@@ -26,6 +26,7 @@ TEXTS = ("content", "names", "pictures")
 class PostgresStore:
     """A log's schema. See ``Store``."""
 
+    types = TYPES
     differs = "IS DISTINCT FROM"
     moments = MOMENTS
     shares_commits = True

@@ -27,6 +27,7 @@ ERRORS = (sqlite3.Error, OSError)
 class SqliteStore:
     """A log's file. See ``Store``."""
 
+    types: Mapping[type, str] = {int: "INTEGER", str: "TEXT", float: "REAL"}
     differs = "IS NOT"
     moments = MOMENTS
     shares_commits = False

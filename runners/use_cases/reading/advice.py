@@ -25,6 +25,7 @@ from ....projections.explain.failures.group import FailureGroup
 from ....projections.wording.sentences import count, short_id
 from ...improvement.estimates import estimate_from_history
 from ...store.states import load_state
+from ...store.texts.ahead import LogAhead
 from ...wiring.services import base_of
 from .kept import Kept, moment_of
 
@@ -163,7 +164,9 @@ def _plan(log: Log, state: State, role: str, events: Sequence[Event]) -> _Plan:
     obstacle = "a cycle of it is under way" if is_open else ""
     try:
         recipe = resolve_recipe(policy, role)
-        dataset = build_dataset(events, log.get_content, role, policy.training(role).learn_below_stars, recipe)
+        dataset = build_dataset(
+            events, LogAhead(log, events).get_content, role, policy.training(role).learn_below_stars, recipe
+        )
         taught = frozenset(example.run_id for example in dataset.examples if example.source in LESSONS)
         plan, needed = _Plan(dataset.lessons, taught), policy.training(role).min_examples
         if dataset.lessons < needed:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from stores import server
 
+from grokputer.runners.archive.jsonl import export_log, import_log
 from grokputer.runners.archive.replay import replay
 from grokputer.runners.archive.segments import prove_views
+from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import Log
 from grokputer.runners.store.place import Place
+from grokputer.runners.store.tables import update_tables
 from story import Story
 
 EDITS = {
@@ -28,7 +33,10 @@ EDITS = {
 @pytest.fixture(params=["sqlite", "postgres"])
 def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Story:
     """A log of three segments; runs of the first are rated and corrected in the second and the third."""
-    place: Place = tmp_path_factory.mktemp("log") / "events.db" if request.param == "sqlite" else server().place()
+    return make_story(tmp_path_factory.mktemp("log") / "events.db" if request.param == "sqlite" else server().place())
+
+
+def make_story(place: Place) -> Story:
     story = Story(place)
     story.promote()
     early = [story.run(succeeds=False) for _ in range(6)]
@@ -61,6 +69,36 @@ def test_three_processes_see_each_edit_of_a_view_and_replay_mends_it(story: Stor
         assert prove(story) is None, what
         replay(story.ledger)
     assert prove(story) == story.ledger.position
+
+
+LACKING = ("position > 150", "position > 0", "name = 'head' AND position > 250")
+OTHER_VERSION = b'{"version":"1/1","position":300,"parts":{}}'
+
+
+def test_an_imported_log_without_kept_states_is_proven_by_three_processes(tmp_path: Path) -> None:
+    story, exported = make_story(tmp_path / "events.db"), io.BytesIO()
+    export_log(story.ledger, exported)
+    exported.seek(0)
+    moved = Ledger.create(tmp_path / "moved.db")
+    import_log(moved, exported)
+    update_tables(moved)
+    assert prove_views(moved, lambda done, total: None, processes=3, least=100) == story.ledger.position
+
+
+@pytest.mark.slow
+def test_kept_states_that_are_missing_or_of_another_program_are_made_before_they_are_proven(story: Story) -> None:
+    count = "SELECT COUNT(*) FROM moments"
+    with story.ledger.reading() as rows:
+        kept = rows.execute(count).fetchone()[0]
+    for statement, values in (
+        *((f"DELETE FROM moments WHERE {lacking}", ()) for lacking in LACKING),
+        ("UPDATE moments SET state = ? WHERE name = 'head'", (OTHER_VERSION,)),
+    ):
+        with story.ledger.changing_views() as rows:
+            assert rows.execute(statement, values).rowcount > 0
+        assert prove(story) == story.ledger.position, statement
+        with story.ledger.reading() as rows:
+            assert rows.execute(count).fetchone()[0] == kept
 
 
 def test_a_short_log_is_left_to_one_process(story: Story) -> None:
