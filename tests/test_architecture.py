@@ -53,6 +53,7 @@ FLOORS = {
         "fleet": ("registry", "serving"),
         "training": ("data", "registry", "serving", "vision"),
         "launching": ("data", "registry", "serving", "training"),
+        "tuning": ("data", "serving"),
         "publishing": ("registry", "serving"),
     },
     "runners": {
@@ -107,6 +108,7 @@ PARTS = {
     "JobLauncher",
     "CommandScheduler",
     "RayJobs",
+    "TuningLauncher",
     "MiniWob",
     "Chat",
     "Shell",

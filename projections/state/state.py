@@ -49,7 +49,7 @@ from .rollouts import LONGEST_WAIT_GAP_S, Rollout, Rollouts
 from .shards import SavedParts, damaged, encode
 from .usage import Usage
 
-VERSION = f"22/{SCHEMA}"
+VERSION = f"23/{SCHEMA}"
 """The version of a saved state: that of the folds, raised when one changes its meaning or form, and that of the events.
 
 A state of a newer program may depend on events that this program does not know. So a state of another version is not

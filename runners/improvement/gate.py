@@ -37,9 +37,9 @@ from ..agent.inputs import read_media
 from ..agent.runner import Task, TaskRunner
 from ..store.ledger import Ledger
 from ..wiring.services import Services
+from .datasets import rebuild_dataset
 from .process_manager import process_new_events
 from .read_screens import ReadRow, read_screens
-from .trainings import rebuild_dataset
 
 if TYPE_CHECKING:
     from ...adapters.data.examples import Example

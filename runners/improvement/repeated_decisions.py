@@ -51,9 +51,9 @@ from ..store.codec import Recorded, encode
 from ..store.log import Log, LogAsOf
 from ..store.texts.content import Erasures
 from .ab.results import load_result
+from .datasets import dataset_for
 from .gate import Row, judge_rows
 from .process_manager import NAME, carry_out
-from .trainings import dataset_for
 
 DECIDED = (
     RatingThresholdBreached,

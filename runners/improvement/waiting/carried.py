@@ -12,7 +12,8 @@ from ....domain.events import TrainingCompleted
 from ....domain.settings.recipe import Recipe
 from ....domain.vocabulary import Place
 from ...wiring.services import Services
-from ..trainings import base_at_request, check_result, complete_training, dataset_file, parent_weights, training_folder
+from ..datasets import dataset_file
+from ..trainings import base_at_request, check_result, complete_training, parent_weights, training_folder
 
 if TYPE_CHECKING:
     from ...store.ledger import Ledger
