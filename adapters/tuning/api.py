@@ -10,11 +10,13 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ...domain.errors import TrainingError
-from ..serving.remote import RemoteModel
 from ..serving.reply import BadReply, read_json
+
+if TYPE_CHECKING:
+    from openai import OpenAI
 
 JOB = "grokputer_job"
 """The key of a job's metadata that has the name of the attempt."""
@@ -72,17 +74,32 @@ class Tuning:
         return self.status in OVER
 
 
-class TuningApi:
-    """The API at the endpoint of the model. Methods raise ``Refused`` and ``Silent``."""
+class Endpoint(Protocol):
+    """An endpoint, as its model is asked there."""
 
-    def __init__(self, model: RemoteModel) -> None:
-        self._model = model
-        self._client = model.client.with_options(max_retries=0)  # what is not idempotent is looked for first
+    base_url: str
+    client: OpenAI
+
+    def explain(self, error: Exception) -> str:
+        """Why it was not answered, without the endpoint's own words."""
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+class TuningApi:
+    """The API at an endpoint. Methods raise ``Refused`` and ``Silent``."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._client = endpoint.client.with_options(max_retries=0)  # what is not idempotent is looked for first
 
     @property
     def place(self) -> str:
         """The endpoint's base URL."""
-        return self._model.base_url
+        return self._endpoint.base_url
 
     def find_file(self, name: str, size: int | None = None) -> str | None:
         """The id of the file with this name, and of this size in bytes where both sides tell one; None where there is none."""
@@ -175,7 +192,7 @@ class TuningApi:
 
     def close(self) -> None:
         """Close the connections."""
-        self._model.close()
+        self._endpoint.close()
 
     def _rows(self, what: str, listing: Callable[..., Any]) -> Iterator[Mapping[str, Any]]:
         """The entries of a list, page after page."""
@@ -204,7 +221,7 @@ class TuningApi:
         except openai.APIStatusError as error:
             raise self._explain(error, what) from error
         except Exception as error:
-            raise Silent(f"{self.place} did not {what}: {self._model.explain(error)}") from error
+            raise Silent(f"{self.place} did not {what}: {self._endpoint.explain(error)}") from error
 
     def _explain(self, error: Any, what: str) -> TrainingError:
         status, code = error.status_code, _code(error.code)
@@ -212,9 +229,9 @@ class TuningApi:
         if code in NO_QUOTA:
             return Refused(f"{said}the account has no quota left ({code})")
         if status in (401, 403):
-            return Refused(said + self._model.explain(error))
+            return Refused(said + self._endpoint.explain(error))
         if status in (408, 409, 425, 429) or status >= 500:
-            return Silent(said + self._model.explain(error))
+            return Silent(said + self._endpoint.explain(error))
         if status in (404, 405) and not code:
             return Refused(f"{said}HTTP {status}; it seems to offer no fine-tuning API")
         parts = ", ".join(filter(None, (code, _code(error.param))))

@@ -35,9 +35,9 @@ from ..agent.attempts import find_run
 from ..agent.batch import RunSpec, run_batch
 from ..agent.inputs import read_media
 from ..agent.runner import Task, TaskRunner
+from ..lessons.datasets import rebuild_dataset
 from ..store.ledger import Ledger
 from ..wiring.services import Services
-from .datasets import rebuild_dataset
 from .process_manager import process_new_events
 from .read_screens import ReadRow, read_screens
 

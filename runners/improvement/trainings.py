@@ -31,13 +31,13 @@ from ...domain.ports import Waiting, WeightRegistry
 from ...domain.settings.recipe import Recipe
 from ...domain.settings.sizes import Resolved, resolve_for_base
 from ...domain.vocabulary import Place
+from ..lessons.datasets import conversations, dataset_file, dataset_for
 from ..lessons.gather import collect_examples
 from ..store.ledger import Ledger
 from ..store.log import adapters_folder
 from ..store.states import load_state
 from ..wiring.extras import complain_of_reporter, require
 from ..wiring.services import Services, base_of, identify_base, prepare_base
-from .datasets import conversations, dataset_file, dataset_for
 from .tuning.tunings import complain_of_place, tune
 from .waiting.approvals import hold_if_too_dear, hold_tuning_if_too_dear
 

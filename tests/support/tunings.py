@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pytest
 from gated import SETTINGS, History
 from tuning_server import TuningServer
 
@@ -23,6 +26,42 @@ def tuned_history(path: Path, server: TuningServer, runs: int = 24, **more: Any)
     launch = {"training.launcher": "openai", "training.data_may_leave": True, "training.poll_s": 0.1, "gate.runs": 6}
     history.set(**{**SETTINGS, **there, **launch, **more})
     history.feedback("miniwob", range(runs))
+    return history
+
+
+@pytest.fixture(autouse=True)
+def endpoint_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a log of runs that failed and were corrected."""
+    with TuningServer() as server:
+        history = tuned_history(tmp_path_factory.mktemp("tuning") / "events.db", server)
+        history.parts.close()
+        history.ledger.close()
+    return history.ledger.path.parent
+
+
+@pytest.fixture
+def server() -> Iterator[TuningServer]:
+    with TuningServer() as server:
+        yield server
+
+
+@pytest.fixture
+def history(written: Path, server: TuningServer, tmp_path: Path) -> Iterator[History]:
+    history = copy_of(written, tmp_path / "log", server)
+    yield history
+    history.parts.close()
+
+
+def copy_of(written: Path, to: Path, server: TuningServer) -> History:
+    """The log, with this server as the endpoint of its model."""
+    shutil.copytree(written, to)
+    history = History(to / "events.db")
+    history.set(**{"model.endpoint": server.url})
     return history
 
 

@@ -10,8 +10,8 @@ from ....domain.rules.cost import Prices
 from ....domain.settings.settings import resolve_recipe
 from ....domain.settings.sizes import resolve_for_base
 from ....projections.wording.sentences import count
-from ...improvement.estimates import estimate_from_history, estimate_tokens, try_out
 from ...improvement.tuning.tunings import complain_of_place
+from ...improvement.waiting.estimates import estimate_from_history, estimate_tokens, try_out
 from ...lessons.gather import find_uncorrected
 from ...wiring.services import base_of, prepare_base
 from ..rendering import Column, print_json, print_line, print_table, say

@@ -12,9 +12,9 @@ from ....domain.aggregates.base import ACTOR
 from ....domain.aggregates.training import TrainingJob
 from ....domain.errors import EnvironmentUnavailable, ModelError, NotServed, UnknownAdapter
 from ...agent.inputs import read_media
+from ...lessons.datasets import rebuild_dataset
 from ...store.ledger import Ledger
 from ...wiring.services import Services
-from ..datasets import rebuild_dataset
 
 if TYPE_CHECKING:
     from ....adapters.data.examples import Example

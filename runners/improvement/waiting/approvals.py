@@ -16,7 +16,7 @@ from ....domain.settings.recipe import Recipe
 from ....domain.vocabulary import Place
 from ...store.ledger import Ledger
 from ...wiring.extras import require
-from ..estimates import estimate_from_history, estimate_tokens
+from .estimates import estimate_from_history, estimate_tokens
 
 if TYPE_CHECKING:
     from ....adapters.serving.base_model import Base

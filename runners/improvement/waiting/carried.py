@@ -11,8 +11,8 @@ from ....domain.errors import Hint, NotPossible
 from ....domain.events import TrainingCompleted
 from ....domain.settings.recipe import Recipe
 from ....domain.vocabulary import Place
+from ...lessons.datasets import dataset_file
 from ...wiring.services import Services
-from ..datasets import dataset_file
 from ..trainings import base_at_request, check_result, complete_training, parent_weights, training_folder
 
 if TYPE_CHECKING:

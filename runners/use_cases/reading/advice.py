@@ -23,8 +23,8 @@ from ....domain.settings.sizes import resolve_for_base
 from ....projections.explain.failures.ended_run import EndedRun
 from ....projections.explain.failures.group import FailureGroup
 from ....projections.wording.sentences import count, short_id
-from ...improvement.estimates import estimate_from_history, estimate_tokens
 from ...improvement.tuning.tunings import complain_of_place
+from ...improvement.waiting.estimates import estimate_from_history, estimate_tokens
 from ...store.states import load_state
 from ...wiring.services import base_of
 from .kept import Kept, moment_of

@@ -7,22 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from ...adapters.data.examples import write_examples
-from ...adapters.training.cost import Estimate, optimiser_steps, scale
-from ...domain.events import Event, TrainingCompleted, TrainingRequested, TrainingStarted
-from ...domain.settings.recipe import Recipe
+from ....adapters.data.examples import write_examples
+from ....adapters.training.cost import Estimate, optimiser_steps, scale
+from ....domain.events import Event, TrainingCompleted, TrainingRequested, TrainingStarted
+from ....domain.settings.recipe import Recipe
 
 if TYPE_CHECKING:
-    from ...adapters.data.dataset import Dataset
-    from ...adapters.serving.base_model import Base
-    from ...domain.settings.settings import Policy
-    from ..store.log import Log
+    from ....adapters.data.dataset import Dataset
+    from ....adapters.serving.base_model import Base
+    from ....domain.settings.settings import Policy
+    from ...store.log import Log
 
 
 def try_out(dataset: Dataset, recipe: Recipe, base: Base) -> Estimate:
     """The estimate from a few steps of the training, run in a separate process. Raises ``TrainingError``."""
-    from ...adapters.training.job import TrainingJobSpec
-    from ...adapters.training.probe import probe
+    from ....adapters.training.job import TrainingJobSpec
+    from ....adapters.training.probe import probe
 
     with tempfile.TemporaryDirectory(prefix="grokputer-dataset-") as folder:
         file = Path(folder) / "dataset.jsonl"
