@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from .runners.archive.erasure import Words as Words
     from .runners.explain.explanation import Explanation as Explanation
     from .runners.feedback.corrections import BadCorrection as BadCorrection
+    from .runners.improvement.tuning.elsewhere import CopyElsewhere as CopyElsewhere
     from .runners.sessions.program_runs import ProgramRun as ProgramRun
     from .runners.sessions.program_runs import ProgramStep as ProgramStep
     from .runners.store.codec import Recorded as Recorded
@@ -181,6 +182,7 @@ _HOMES = {
         "Correction",
         "Withdrawal",
     ),
+    ".runners.improvement.tuning.elsewhere": ("CopyElsewhere",),
     ".runners.use_cases.erasures": ("Erasure",),
     ".runners.use_cases.overview": (
         "AdapterSummary",
@@ -228,6 +230,7 @@ __all__ = [
     "ChatStream",
     "Client",
     "ClientSession",
+    "CopyElsewhere",
     "Correction",
     "CorrectionSource",
     "CycleSummary",

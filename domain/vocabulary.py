@@ -142,12 +142,20 @@ class AdapterStatus(StrEnum):
 
     REGISTERED = "registered"
     PROVEN = "proven"
+    ANSWERED = "answered"
+    """A model that an endpoint tuned, which answers there by its name: less than proven."""
     JUDGED = "judged"
     REJECTED = "rejected"
     CANARY = "canary"
     LIVE = "live"
     REPLACED = "replaced"
     ROLLED_BACK = "rolled back"
+
+
+UNJUDGED = (AdapterStatus.REGISTERED, AdapterStatus.PROVEN, AdapterStatus.ANSWERED)
+"""The statuses of an adapter that a worker must prove or judge."""
+FOR_THE_GATE = (AdapterStatus.PROVEN, AdapterStatus.ANSWERED)
+"""The statuses of an adapter whose gate comes next."""
 
 
 class TrainingStatus(StrEnum):
@@ -177,6 +185,8 @@ class Place(StrEnum):
     RAY = "ray"
     CARRY = "carry"
     """On a machine without a connection: people carry its files there and back."""
+    OPENAI = "openai"
+    """At the endpoint that serves the model, by its fine-tuning API: the dataset leaves, and the weights stay there."""
 
 
 class CycleOutcome(StrEnum):

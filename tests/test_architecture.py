@@ -53,6 +53,7 @@ FLOORS = {
         "fleet": ("registry", "serving"),
         "training": ("data", "registry", "serving", "vision"),
         "launching": ("data", "registry", "serving", "training"),
+        "tuning": ("data", "serving"),
         "publishing": ("registry", "serving"),
     },
     "runners": {
@@ -68,18 +69,8 @@ FLOORS = {
         "lessons": ("agent", "environments", "feedback", "store", "wiring"),
         "improvement": ("agent", "alerts", "feedback", "lessons", "store", "wiring"),
         "use_cases": (
-            *(
-                "agent",
-                "archive",
-                "environments",
-                "explain",
-                "feedback",
-                "improvement",
-                "lessons",
-                "sessions",
-                "store",
-            ),
-            "wiring",
+            *("agent", "archive", "environments", "explain", "feedback", "improvement", "lessons"),
+            *("sessions", "store", "wiring"),
         ),
         "bench": ("agent", "environments", "feedback", "improvement", "store", "use_cases", "wiring"),
         "gateway": (
@@ -107,6 +98,7 @@ PARTS = {
     "JobLauncher",
     "CommandScheduler",
     "RayJobs",
+    "TuningLauncher",
     "MiniWob",
     "Chat",
     "Shell",

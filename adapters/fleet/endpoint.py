@@ -171,7 +171,7 @@ class VllmEndpoint(RemoteModel):
         import openai
 
         try:
-            client = self._client.with_options(max_retries=0, timeout=LOOK_TIMEOUT_S)
+            client = self.client.with_options(max_retries=0, timeout=LOOK_TIMEOUT_S)
             return client.get(url, cast_to=str)
         except openai.APIError as error:
             raise self._down(error, LOOK_TIMEOUT_S) from error
@@ -181,7 +181,7 @@ class VllmEndpoint(RemoteModel):
         import openai
 
         try:
-            return 200, self._client.with_options(timeout=timeout_s).post(address, cast_to=str, body=body)
+            return 200, self.client.with_options(timeout=timeout_s).post(address, cast_to=str, body=body)
         except openai.APIStatusError as error:
             return error.status_code, error.response.text[:10_000]
         except openai.APIError as error:
@@ -192,7 +192,7 @@ class VllmEndpoint(RemoteModel):
 
         is_silent = isinstance(error, openai.APITimeoutError)
         return Down(
-            f"{self.base_url} does not answer: {f'silent for {limit_s:g} s' if is_silent else self._reason(error)}"
+            f"{self.base_url} does not answer: {f'silent for {limit_s:g} s' if is_silent else self.explain(error)}"
         )
 
 

@@ -36,7 +36,8 @@ WITHOUT_LIST = (404, 405, 501)
 class RemoteModel(Model):
     """A model behind an endpoint. Thread-safe. The client is loaded at construction, before any request.
 
-    ``key_variable`` names the environment variable with the API key; it may be unset for a server without keys. Raises
+    ``key_variable`` names the environment variable with the API key; it may be unset for a server without keys.
+    ``name_there`` gives the name of an adapter at the server: its own, or that of a model that was tuned there. Raises
     ``ModelError`` for an invalid base URL, and for a key that cannot be sent.
     """
 
@@ -48,6 +49,7 @@ class RemoteModel(Model):
         key_variable: str = "OPENAI_API_KEY",
         timeout_s: float = TIMEOUT_S,
         retries: int = RETRIES,
+        name_there: Callable[[str], str] = str,
     ) -> None:
         if not base_url.startswith(("http://", "https://")):
             raise ModelError(f"'{base_url}' is not a base URL; it takes http:// or https://, as in https://api.x.ai/v1")
@@ -56,7 +58,9 @@ class RemoteModel(Model):
         self.key_variable = key_variable
         self.timeout_s = timeout_s
         self.retries = retries
-        self._client = self._open()
+        self.client = self._open()
+        """The client of the server."""
+        self._name_there = name_there
         self._listed: set[str] = set()
 
     def complete(
@@ -74,7 +78,7 @@ class RemoteModel(Model):
         request = self._body(Request(messages, adapter, max_tokens, temperature, seed, tools, media))
         started = time.perf_counter()
         with self._explaining(adapter):
-            body = self._client.chat.completions.with_raw_response.create(**request).http_response.content
+            body = self.client.chat.completions.with_raw_response.create(**request).http_response.content
             reply = read_reply(body, has_tools=bool(tools))
         took_ms = round((time.perf_counter() - started) * 1000)
         return Completion(reply.text, reply.prompt_tokens, reply.completion_tokens, took_ms, reply.calls)
@@ -95,7 +99,7 @@ class RemoteModel(Model):
         body = self._body(request) | {"stream": True, "stream_options": {"include_usage": True}}
         with (
             self._explaining(request.adapter),
-            self._client.chat.completions.with_streaming_response.create(**body) as response,
+            self.client.chat.completions.with_streaming_response.create(**body) as response,
         ):
             if "text/event-stream" in response.headers.get("content-type", ""):
                 yield from filter(None, map(reply.read_event, _events(response.iter_bytes())))
@@ -104,7 +108,7 @@ class RemoteModel(Model):
 
     def _body(self, request: Request) -> dict[str, Any]:
         return {
-            "model": request.adapter or self.model,
+            "model": self.model if request.adapter is None else self._name_there(request.adapter),
             "messages": [_with_parts(message, request.media) for message in request.messages],
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
@@ -122,9 +126,7 @@ class RemoteModel(Model):
             yield
         except openai.NotFoundError as error:
             if adapter is not None:
-                raise UnknownAdapter(
-                    f"adapter {adapter} is not served by {self.base_url}; load it there first"
-                ) from error
+                raise UnknownAdapter(self._say_unserved(adapter)) from error
             raise ModelError(f"model {name} is not served by {self.base_url}; its /models lists the names") from error
         except BadReply as error:
             raise ModelError(
@@ -132,7 +134,7 @@ class RemoteModel(Model):
                 "check the base URL and that it is a chat model"
             ) from error
         except Exception as error:  # The HTTP library raises many kinds, and all are the endpoint's fault here.
-            raise ModelError(f"model {name} at {self.base_url} did not answer: {self._reason(error)}") from error
+            raise ModelError(f"model {name} at {self.base_url} did not answer: {self.explain(error)}") from error
 
     takes = frozenset(KINDS)
     """The server decides what it takes."""
@@ -149,9 +151,16 @@ class RemoteModel(Model):
 
     def serves(self, name: str) -> bool:
         """Whether the server lists the name among its models; cached once it does. Raises ``ModelError``."""
-        if name not in self._listed and name in self.names():
-            self._listed.add(name)
-        return name in self._listed
+        there = self._name_there(name)
+        if there not in self._listed and there in self.names():
+            self._listed.add(there)
+        return there in self._listed
+
+    def _say_unserved(self, adapter: str) -> str:
+        there = self._name_there(adapter)
+        if there == adapter:
+            return f"adapter {adapter} is not served by {self.base_url}; load it there first"
+        return f"adapter {adapter} is not served by {self.base_url}, which has no model {there} any more; roll it back"
 
     def load(self, name: str, directory: Path) -> None:
         """Raises ``ModelError``: adapters are loaded where the server runs."""
@@ -172,18 +181,18 @@ class RemoteModel(Model):
         import openai
 
         try:
-            client = self._client.with_options(max_retries=0)
+            client = self.client.with_options(max_retries=0)
             return frozenset(read_models(client.models.with_raw_response.list().http_response.content))
         except BadReply:
             return frozenset()
         except Exception as error:
             if isinstance(error, openai.APIStatusError) and error.status_code in WITHOUT_LIST:
                 return frozenset()
-            raise ModelError(f"{self.base_url} did not list its models: {self._reason(error)}") from error
+            raise ModelError(f"{self.base_url} did not list its models: {self.explain(error)}") from error
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self.client.close()
 
     def _open(self) -> OpenAI:
         from openai import DefaultHttpxClient, OpenAI
@@ -214,7 +223,7 @@ class RemoteModel(Model):
         )  # Loaded at first access.
         return client
 
-    def _reason(self, error: Exception) -> str:
+    def explain(self, error: Exception) -> str:
         """The reason in this program's own words: a server's message may repeat the key."""
         import openai
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ...domain.errors import DamagedWeights, TrainingError, TrainingInterrupted
 from ...domain.ports import LaunchedTraining, TrainingLauncher, Waiting
@@ -27,6 +27,8 @@ from .surroundings import surroundings
 
 CHILD = f"{__package__}.child"
 """The module of the training process."""
+
+R = TypeVar("R")
 
 POLL_S = 0.05
 """Seconds between two checks for progress; chosen."""
@@ -106,7 +108,17 @@ def train(
     this call is interrupted (``KeyboardInterrupt`` included), it stops a child and leaves a job elsewhere running; call
     again to continue. Any other error stops both.
     """
-    training = (launcher or ProcessLauncher()).start(job)
+    return follow((launcher or ProcessLauncher()).start(job), on_progress, say=say, on_wait=on_wait)
+
+
+def follow(
+    training: LaunchedTraining[R],
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    *,
+    say: Callable[[str], None] = lambda line: None,
+    on_wait: Callable[[Waiting], None] = lambda waiting: None,
+) -> R:
+    """The result of a training that was started, once it has ended; see ``train``."""
     end = training.stop
     try:
         for update in training.progress():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from ..errors import NotPossible
 from ..events import (
+    AdapterAnswered,
     AdapterEvaluated,
     AdapterPushed,
     AdapterPushFailed,
@@ -35,13 +37,23 @@ def adapter_name(number: int) -> str:
     return f"lora-v{number}"
 
 
+def tuned_identity(endpoint: str, model: str, dataset: str) -> str:
+    """What stands in place of the hash of weights, for a model that its endpoint keeps: made of endpoint, name and dataset."""
+    return f"tuned:{hashlib.sha256(chr(10).join((endpoint, model, dataset)).encode()).hexdigest()}"
+
+
+def describe_tuned(name: str, endpoint: str, model: str) -> str:
+    """The adapter as what it is, where it is a model that an endpoint keeps."""
+    return f"{name} is the model {model} at {endpoint}, which keeps its weights"
+
+
 class Adapter(Aggregate):
-    """States: registered, proven, judged by the gate; or rejected at any of these."""
+    """States: registered, proven (or answered, where an endpoint keeps it), judged by the gate; or rejected at any of these."""
 
     def __init__(self, id: UUID) -> None:
         super().__init__(id)
         self.registered: AdapterRegistered | None = None
-        self.proof: AdapterEvaluated | None = None
+        self.proof: AdapterEvaluated | AdapterAnswered | None = None
         self.judged: HeldOutJudged | None = None
         self.rejected: AdapterRejected | None = None
         self.served: dict[str, AdapterServed | AdapterUnserved] = {}
@@ -51,10 +63,10 @@ class Adapter(Aggregate):
         self.pushed: AdapterPushed | AdapterPushFailed | None = None
         """The last push that is recorded, or its failure."""
 
-    def register(self, context: Context, **fields: Any) -> None:
-        """Give the weights a name. Idempotent."""
+    def register(self, context: Context, *, endpoint: str = "", model: str = "", **fields: Any) -> None:
+        """Give the weights, or the model at the endpoint, a name. Idempotent."""
         if self.registered is None:
-            self._record(AdapterRegistered, context, **fields)
+            self._record(AdapterRegistered, context, endpoint=endpoint, model=model, **fields)
 
     def evaluate(self, differs: bool, matches: bool, numbers: Mapping[str, Any], context: Context) -> None:
         """Judge the proof: reject the adapter unless its outputs differ from the base's and equal those its trainer
@@ -72,6 +84,25 @@ class Adapter(Aggregate):
             self.reject("served, its outputs are not those its trainer recorded", context, numbers)
         else:
             self._record(AdapterEvaluated, context, **names, **numbers)
+
+    def answer(self, numbers: Mapping[str, int], context: Context) -> None:
+        """Judge whether a model at an endpoint answers by its name: reject it unless its answers differ from its base's on
+        more prompts than the base's own do when it is asked twice.
+
+        ``numbers`` are those of ``AdapterAnswered``. Idempotent. Raises ``NotPossible`` before the registration.
+        """
+        names = self._names
+        assert self.registered is not None
+        if self.proof is not None or self.rejected is not None:
+            return
+        if numbers["differ"] <= numbers["unsteady"]:
+            reason = "by its name, it answers as its base does"
+            if numbers["unsteady"]:
+                reason += f", which answers otherwise itself when it is asked again ({numbers['unsteady']} prompts)"
+            self.reject(reason, context, numbers)
+        else:
+            there = {"endpoint": self.registered.endpoint, "model": self.registered.model}
+            self._record(AdapterAnswered, context, **names, **there, **numbers)
 
     def judge(self, judgement: Verdict, measured: str, up_to: int, context: Context) -> None:
         """Record the gate's verdict. Idempotent. Raises ``NotPossible`` before the proof."""
@@ -163,7 +194,7 @@ class Adapter(Aggregate):
         match event:
             case AdapterRegistered():
                 self.registered = event
-            case AdapterEvaluated():
+            case AdapterEvaluated() | AdapterAnswered():
                 self.proof = event
             case HeldOutJudged():
                 self.judged = event

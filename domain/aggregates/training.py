@@ -10,7 +10,9 @@ from ..errors import Hint, NotPossible
 from ..events import (
     AttemptInterrupted,
     DatasetBuilt,
+    DatasetSent,
     Event,
+    SentDatasetDeleted,
     TrainingApproved,
     TrainingCompleted,
     TrainingDeclined,
@@ -20,6 +22,7 @@ from ..events import (
     TrainingProgressed,
     TrainingRequested,
     TrainingStarted,
+    TuningSubmitted,
 )
 from ..vocabulary import Place
 from .base import Aggregate, Context, derive_id
@@ -35,6 +38,11 @@ def job_name(training: UUID, attempt: int) -> str:
     return f"grokputer-{training.hex}-{attempt}"
 
 
+def file_name(training: UUID) -> str:
+    """The name of the training's dataset as a file elsewhere; one for all attempts."""
+    return f"grokputer-{training.hex}.jsonl"
+
+
 class TrainingJob(Aggregate):
     """States: requested, dataset built, held where it costs too much, started (again after each interruption), over."""
 
@@ -48,6 +56,11 @@ class TrainingJob(Aggregate):
         self.queued: TrainingPending | None = None
         self.held: TrainingHeld | None = None
         self.approved: TrainingApproved | None = None
+        self.sent: DatasetSent | None = None
+        self.tunings: list[TuningSubmitted] = []
+        """The attempts that an endpoint has taken as its jobs."""
+        self.deleted: set[tuple[str, str]] = set()
+        """The files of the dataset that are deleted elsewhere: base URL and id of each."""
         self.attempts = 0
         self.over: TrainingCompleted | TrainingDeclined | TrainingFailed | None = None
 
@@ -138,15 +151,52 @@ class TrainingJob(Aggregate):
             job = {"attempt": self.running.attempt, "job": self.running.job}
             self._record(TrainingPending, context, role=self.role, reason=reason, **job)
 
+    @property
+    def tuning(self) -> TuningSubmitted | None:
+        """The job at an endpoint of the attempt under way; None before it is taken there."""
+        running = self.running
+        return next((it for it in self.tunings if running is not None and it.attempt == running.attempt), None)
+
+    def send(self, context: Context, *, endpoint: str, size: int, examples: int) -> None:
+        """Record that the dataset leaves. Once for an endpoint."""
+        self._require_open()
+        if self.sent is None or self.sent.endpoint != endpoint:
+            file = file_name(self.id)
+            self._record(
+                DatasetSent, context, role=self.role, endpoint=endpoint, file=file, size=size, examples=examples
+            )
+
+    def submit(self, context: Context, *, model: str, file: str, tuning: str) -> None:
+        """Record the endpoint's job of the attempt under way. Once an attempt."""
+        self._require_open()
+        if self.running is not None and self.sent is not None and self.tuning is None:
+            there = {"endpoint": self.sent.endpoint, "model": model, "file": file, "tuning": tuning}
+            self._record(TuningSubmitted, context, role=self.role, attempt=self.running.attempt, **there)
+
+    def delete_sent(self, endpoint: str, file: str, context: Context) -> None:
+        """Record that the endpoint has deleted the dataset's file. Idempotent; also where the training is over."""
+        if self.sent is not None and (endpoint, file) not in self.deleted:
+            self._record(SentDatasetDeleted, context, role=self.role, endpoint=endpoint, file=file)
+
     def progress(self, step: int, steps: int, loss: float, context: Context) -> None:
         """Record the progress at the end of an epoch."""
         self._require_open()
         self._record(TrainingProgressed, context, role=self.role, step=step, steps=steps, loss=loss)
 
-    def complete(self, context: Context, *, precision: str = "", **fields: Any) -> None:
-        """End it with weights and their measured cost."""
+    def complete(
+        self,
+        context: Context,
+        *,
+        precision: str = "",
+        endpoint: str = "",
+        model: str = "",
+        billed_tokens: int = 0,
+        **fields: Any,
+    ) -> None:
+        """End it with weights, or the model that an endpoint keeps, and their measured cost."""
         self._require_open()
-        self._record(TrainingCompleted, context, role=self.role, precision=precision, **fields)
+        fields |= {"precision": precision, "endpoint": endpoint, "model": model, "billed_tokens": billed_tokens}
+        self._record(TrainingCompleted, context, role=self.role, **fields)
 
     def fail(self, reason: str, context: Context) -> None:
         """End it without weights."""
@@ -172,6 +222,12 @@ class TrainingJob(Aggregate):
                 self.running = None
             case TrainingPending():
                 self.queued = event
+            case DatasetSent():
+                self.sent = event
+            case TuningSubmitted():
+                self.tunings.append(event)
+            case SentDatasetDeleted():
+                self.deleted.add((event.endpoint, event.file))
             case TrainingHeld():
                 self.held = event
             case TrainingApproved():

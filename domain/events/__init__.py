@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from .access import AccessKeyIssued as AccessKeyIssued
 from .access import AccessKeyRevoked as AccessKeyRevoked
+from .adapters import AdapterAnswered as AdapterAnswered
 from .adapters import AdapterEvaluated as AdapterEvaluated
 from .adapters import AdapterEvent as AdapterEvent
 from .adapters import AdapterPushed as AdapterPushed
@@ -72,6 +73,8 @@ from .settings import PolicyChanged as PolicyChanged
 from .settings import ScheduleKept as ScheduleKept
 from .trainings import AttemptInterrupted as AttemptInterrupted
 from .trainings import DatasetBuilt as DatasetBuilt
+from .trainings import DatasetSent as DatasetSent
+from .trainings import SentDatasetDeleted as SentDatasetDeleted
 from .trainings import TrainingApproved as TrainingApproved
 from .trainings import TrainingCompleted as TrainingCompleted
 from .trainings import TrainingDeclined as TrainingDeclined
@@ -82,6 +85,7 @@ from .trainings import TrainingPending as TrainingPending
 from .trainings import TrainingProgressed as TrainingProgressed
 from .trainings import TrainingRequested as TrainingRequested
 from .trainings import TrainingStarted as TrainingStarted
+from .trainings import TuningSubmitted as TuningSubmitted
 
 SCHEMA = sum(kind.VERSION for kind in EVENTS.values())
 """The version of the event schema that this program reads, as one number; it grows with every new event and every new

@@ -18,7 +18,10 @@ class AdapterEvent(Event):
 
 @fact("AdapterRegistered")
 class AdapterRegistered(AdapterEvent):
+    VERSION = 2
+
     weights: str
+    """As in ``TrainingCompleted``."""
     dataset: str
     base: str
     base_hash: str
@@ -26,6 +29,10 @@ class AdapterRegistered(AdapterEvent):
     parent: str | None
     training: str
     """The training job's id, hex."""
+    endpoint: str
+    """The base URL of the endpoint that keeps it as a model; empty for weights of our own, and before version 2."""
+    model: str
+    """That model's name there; empty likewise."""
 
 
 @fact("AdapterEvaluated")
@@ -43,6 +50,30 @@ class AdapterEvaluated(AdapterEvent):
     alone."""
     max_difference: float
     """Largest difference of one logit between served and trained adapter."""
+
+
+@fact("AdapterAnswered")
+class AdapterAnswered(AdapterEvent):
+    """A model that an endpoint tuned answers there by its name, otherwise than its base does.
+
+    This is less than ``AdapterEvaluated``: the endpoint shows neither weights nor logits, so nothing shows that the answers
+    are those of what it trained.
+    """
+
+    endpoint: str
+    model: str
+    prompts: int
+    """Prompts that the model and its base answered, greedily: invented ones, and lessons of the dataset."""
+    differ: int
+    """Prompts that it answers otherwise than its base."""
+    unsteady: int
+    """Prompts that the base answers otherwise when it is asked again: ``differ`` is more than this."""
+    lessons: int
+    """Prompts whose right answer was trained on."""
+    learnt: int
+    """Lessons that it answers as trained."""
+    known: int
+    """Lessons that the base answers so too."""
 
 
 @fact("HeldOutJudged")

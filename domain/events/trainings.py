@@ -78,6 +78,42 @@ class TrainingPending(TrainingEvent):
     reason: str
 
 
+@fact("DatasetSent")
+class DatasetSent(TrainingEvent):
+    """The dataset leaves for an endpoint that tunes models. Recorded before the first byte does."""
+
+    endpoint: str
+    """Its base URL."""
+    file: str
+    """The name that the file gets there, made of the training's id. The endpoint gives it an id of its own."""
+    size: int
+    """Bytes."""
+    examples: int
+
+
+@fact("TuningSubmitted")
+class TuningSubmitted(TrainingEvent):
+    """The endpoint has taken the attempt as a job of its own."""
+
+    attempt: int
+    endpoint: str
+    model: str
+    """The model that is tuned, as it is named there."""
+    file: str
+    """The id of the dataset's file there."""
+    tuning: str
+    """The id of the job there."""
+
+
+@fact("SentDatasetDeleted")
+class SentDatasetDeleted(TrainingEvent):
+    """The endpoint has deleted the dataset's file: somebody whose words were in it was forgotten."""
+
+    endpoint: str
+    file: str
+    """As in ``TuningSubmitted``."""
+
+
 @fact("TrainingHeld")
 class TrainingHeld(TrainingEvent):
     """Its estimated cost is over ``training.max_cost`` or unknown, so it waits for a person."""
@@ -106,10 +142,11 @@ class TrainingProgressed(TrainingEvent):
 
 @fact("TrainingCompleted")
 class TrainingCompleted(TrainingEvent):
-    VERSION = 3
+    VERSION = 4
 
     weights: str
-    """``sha256:<hex>`` of the adapter's files."""
+    """``sha256:<hex>`` of the adapter's files; ``tuned:<hex>`` of a model that stays at its endpoint, by endpoint, name and
+    dataset."""
     base_hash: str
     config_hash: str
     dataset: str
@@ -130,6 +167,12 @@ class TrainingCompleted(TrainingEvent):
     """Examples left out, by reason: ``too long``, ``refused by the chat template``. Empty before version 2."""
     precision: str
     """``bf16``, or ``fp16 with loss scaling`` on a GPU without bf16. Empty before version 3."""
+    endpoint: str
+    """The base URL of the endpoint that tuned the model and keeps it. Empty for weights of our own, and before version 4."""
+    model: str
+    """The tuned model's name there; empty likewise."""
+    billed_tokens: int
+    """Tokens that the endpoint says it trained on, in all epochs; 0 where it does not say. 0 before version 4."""
 
 
 @fact("TrainingDeclined")

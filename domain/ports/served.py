@@ -41,6 +41,10 @@ class ServedRecord(Protocol):
         """Record it, durably, before the endpoint gets traffic of the adapter."""
         ...
 
+    def name_there(self, adapter: str) -> str:
+        """The adapter's name at its endpoint: that of the model that was tuned there, else its own."""
+        return adapter
+
 
 class NotRecorded(ServedRecord):
     """No record: each process proves by itself."""

@@ -9,7 +9,10 @@ from typing import Protocol, TypeVar
 
 @dataclass(frozen=True)
 class Progress:
-    """The progress of a training after an optimiser step. ``epoch`` counts from 0.0; ``loss`` is of this step."""
+    """The progress of a training after an optimiser step. ``epoch`` counts from 0.0; ``loss`` is of this step.
+
+    ``examples_per_s`` is 0 where it is not known.
+    """
 
     step: int
     total_steps: int

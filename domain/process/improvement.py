@@ -16,6 +16,7 @@ from ..aggregates.alert import APPROVAL, alert_id, low_mean, notice_of, say_end
 from ..aggregates.rollout import ShortVerdict, is_news, rollout_id
 from ..aggregates.training import training_id
 from ..events import (
+    AdapterAnswered,
     AdapterEvaluated,
     AdapterPromoted,
     AdapterRejected,
@@ -203,7 +204,7 @@ def _next_commands(event: Event, known: Knowledge) -> list[Command]:
             return [_close(event.role, CycleOutcome.FAILED, event.reason, known)]
         case AdapterRejected():
             return [_close(event.role, CycleOutcome.REJECTED, event.reason, known)]
-        case AdapterEvaluated():
+        case AdapterEvaluated() | AdapterAnswered():
             # With the gate on, the worker finds the proven adapter in the log, and the gate comes first.
             return [] if known.policy.gate(event.role).enabled else [_roll_out(event, known)]
         case HeldOutJudged():
@@ -271,7 +272,7 @@ def _end_comparisons(role: str, stable: str | None, reason: str, known: Knowledg
     ]
 
 
-def _roll_out(event: AdapterEvaluated | HeldOutJudged, known: Knowledge) -> StartRollout:
+def _roll_out(event: AdapterEvaluated | AdapterAnswered | HeldOutJudged, known: Knowledge) -> StartRollout:
     policy, stable = known.policy, known.traffic(event.role).stable
     rule, terms = rollout_terms(policy, event.role, known.known_share(event.role))
     weight, unit = policy.canary(event.role).weight_percent, rollout_unit(policy, event.role)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..events import TrainingCompleted
 from ..settings.settings import Policy
 
 
@@ -37,6 +38,8 @@ class Prices:
     per_kwh: float
     per_hour: float
     currency: str
+    per_tuned: float = 0.0
+    """Of a million tokens that an endpoint trains on."""
 
     @staticmethod
     def of(policy: Policy) -> Prices:
@@ -46,6 +49,7 @@ class Prices:
             policy.cost.price_per_kwh,
             policy.cost.price_per_hour,
             policy.cost.currency,
+            policy.cost.tuning_price,
         )
 
     def cost(self, duration_s: float) -> Cost:
@@ -53,3 +57,11 @@ class Prices:
         hours = duration_s / 3600
         energy_kwh = self.power_watts / 1000 * hours
         return Cost(energy_kwh, energy_kwh * self.per_kwh + hours * self.per_hour, self.currency)
+
+    def of_training(self, completed: TrainingCompleted) -> Cost:
+        """The cost of the training: by its duration, or at an endpoint by the tokens that it billed."""
+        return self.tuning(completed.billed_tokens) if completed.model else self.cost(completed.duration_s)
+
+    def tuning(self, tokens: int) -> Cost:
+        """The cost of so many tokens that an endpoint trained on; it uses no energy of ours."""
+        return Cost(0.0, tokens / 1e6 * self.per_tuned, self.currency)

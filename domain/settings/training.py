@@ -69,8 +69,13 @@ class LaunchSettings(Group):
     launcher: str = setting(
         Place.PROCESS.value,
         "Where trainings run. 'process': on the worker's machine. 'command': where training.command starts them. 'ray': as "
-        "jobs of a Ray cluster. 'carry': on a machine without a connection, by 'train export' and 'train import'.",
+        "jobs of a Ray cluster. 'carry': on a machine without a connection, by 'train export' and 'train import'. 'openai': at "
+        "model.endpoint, by its fine-tuning API, which gets the dataset and keeps the weights.",
         choices=tuple(place.value for place in Place),
+    )
+    data_may_leave: bool = setting(
+        False,
+        "Whether the launcher 'openai' may send datasets, with all that people asked and wrote in them, to model.endpoint.",
     )
     shared_folder: str | None = setting(
         None,
@@ -134,6 +139,12 @@ class CostSettings(Group):
         0.29, "Price of energy.", source="households in the EU, 2024, Eurostat", unit="currency per kWh", low=0
     )
     price_per_hour: float = setting(0.0, "Rent of the machine; 0 for your own.", unit="currency per hour", low=0)
+    tuning_price: float = setting(
+        0.0,
+        "Price of a million tokens that model.endpoint trains on, by the launcher 'openai'.",
+        unit="currency per million tokens",
+        low=0,
+    )
     prompt_price: float = setting(
         0.0,
         "Price of a million tokens of prompts, for limits of access keys. It holds for models without a row in "

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from ...domain.aggregates.base import ACTOR
 from ...domain.events import (
+    AdapterAnswered,
     AdapterEvaluated,
     AdapterPromoted,
     AdapterRegistered,
@@ -47,6 +48,7 @@ SHOWN = (
             TrainingCompleted,
             AdapterRegistered,
             AdapterEvaluated,
+            AdapterAnswered,
             HeldOutJudged,
             AdapterRejected,
             RolloutStarted,

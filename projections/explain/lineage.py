@@ -185,7 +185,7 @@ def read_manifest(text: str) -> dict[str, Any]:
 
 def _charge(log: Lookup, completed: TrainingCompleted, node: Node) -> None:
     """Add the cost of the training, at the prices in force when it was completed."""
-    cost = Prices.of(_policy_at(log, node.position)).cost(completed.duration_s)
+    cost = Prices.of(_policy_at(log, node.position)).of_training(completed)
     node.text += f", about {cost}"
     node.data["cost"] = cost.to_json()
 

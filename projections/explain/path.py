@@ -6,6 +6,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from ...domain.events import (
+    AdapterAnswered,
     AdapterEvaluated,
     AdapterPromoted,
     AdapterRegistered,
@@ -22,7 +23,13 @@ from .tree import Lookup, Node, walk
 UNNAMED = {kind.TOPIC for kind in (RatingThresholdBreached, CycleOpened, TrainingRequested, TrainingCompleted)}
 """The topics of the steps before the adapter has a name."""
 
-NAMED = {kind.TOPIC for kind in (AdapterRegistered, AdapterEvaluated, HeldOutJudged, RolloutStarted, AdapterPromoted)}
+NAMED = {
+    kind.TOPIC
+    for kind in (
+        *(AdapterRegistered, AdapterEvaluated, AdapterAnswered),
+        *(HeldOutJudged, RolloutStarted, AdapterPromoted),
+    )
+}
 """The topics of the steps after that. A lineage has such steps of other adapters too."""
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import field
 
 from ...domain.events import (
+    AdapterAnswered,
     AdapterEvaluated,
     AdapterPromoted,
     AdapterPushed,
@@ -109,7 +110,7 @@ class Adapter(StateValue):
     role: str
     status: AdapterStatus
     weights: str
-    """The hash of its weights."""
+    """The hash of its weights; what stands in its place where an endpoint keeps them."""
     dataset: str
     base: str
     base_hash: str
@@ -133,6 +134,15 @@ class Adapter(StateValue):
     """Why they could not be pushed, where that is recorded and no push has succeeded since."""
     served: dict[str, Service] = field(default_factory=dict)
     """By the base URL of the endpoint."""
+    endpoint: str = ""
+    """The base URL of the endpoint that tuned it and keeps it; empty where its weights are the log's own."""
+    model: str = ""
+    """Its name there; empty likewise."""
+
+    @property
+    def is_tuned(self) -> bool:
+        """Whether an endpoint keeps it as a model, so that there are no weights of it here."""
+        return bool(self.model)
 
     @property
     def uuid(self) -> UUID:
@@ -149,8 +159,8 @@ class Registry:
     """Fold of trainings and adapters, the oldest first."""
 
     HANDLES = (
-        TrainingEvent, AdapterRegistered, AdapterEvaluated, HeldOutJudged, AdapterRejected, RolloutStarted, AdapterPromoted,
-        AdapterRolledBack, AdapterServed, AdapterUnserved, WeightsMissed, WeightsFound,
+        TrainingEvent, AdapterRegistered, AdapterEvaluated, AdapterAnswered, HeldOutJudged, AdapterRejected, RolloutStarted,
+        AdapterPromoted, AdapterRolledBack, AdapterServed, AdapterUnserved, WeightsMissed, WeightsFound,
         AdapterPushed, AdapterPushFailed,
     )  # fmt: skip
 
@@ -175,6 +185,11 @@ class Registry:
         """Every adapter by name, the oldest first."""
         return self._adapters
 
+    def name_at_endpoint(self, adapter: str | None) -> str:
+        """The name of the model that an endpoint tuned and keeps as this adapter; empty for any other, and for the base."""
+        known = self._adapters.get(adapter or "")
+        return "" if known is None else known.model
+
     @property
     def trainings(self) -> Mapping[str, Training]:
         """Every training by id, the oldest first."""
@@ -197,6 +212,7 @@ class Registry:
                 self._register(position, event)
             case (
                 AdapterEvaluated()
+                | AdapterAnswered()
                 | HeldOutJudged()
                 | AdapterRejected()
                 | RolloutStarted()
@@ -233,6 +249,8 @@ class Registry:
             training=event.training,
             position=position,
             registered=event.time.isoformat(),
+            endpoint=event.endpoint,
+            model=event.model,
         )
 
     def _train(self, position: int, event: TrainingEvent) -> None:
@@ -261,7 +279,7 @@ class Registry:
         """Record the cost of the training, at the prices in force when it was completed."""
         training = self._trainings[completed.originator_id.hex]
         training.duration_s, training.peak_memory_bytes = completed.duration_s, completed.peak_memory_bytes
-        training.cost = Cost(**prices.cost(completed.duration_s).to_json())
+        training.cost = Cost(**prices.of_training(completed).to_json())
 
 
 def _service(position: int, event: AdapterServed | AdapterUnserved) -> Service:

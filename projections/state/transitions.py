@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...domain.events import (
+    AdapterAnswered,
     AdapterEvaluated,
     AdapterPromoted,
     AdapterRegistered,
@@ -28,6 +29,7 @@ from ...domain.vocabulary import AdapterStatus, Place, RolloutCause, RolloutPhas
 _ADAPTERS: dict[type[Event], AdapterStatus] = {
     AdapterRegistered: AdapterStatus.REGISTERED,
     AdapterEvaluated: AdapterStatus.PROVEN,
+    AdapterAnswered: AdapterStatus.ANSWERED,
     HeldOutJudged: AdapterStatus.JUDGED,
     AdapterRejected: AdapterStatus.REJECTED,
     RolloutStarted: AdapterStatus.CANARY,

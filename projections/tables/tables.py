@@ -24,12 +24,14 @@ from ...domain.events import (
     ComparisonEvent,
     CorrectionWithdrawn,
     DatasetBuilt,
+    DatasetSent,
     Event,
     HeldOutJudged,
     RolloutEvent,
     RolloutPaused,
     RolloutResumed,
     RolloutStarted,
+    SentDatasetDeleted,
     SessionImported,
     TaskAnswered,
     TaskCorrected,
@@ -50,6 +52,7 @@ from ...domain.events import (
     TrainingProgressed,
     TrainingRequested,
     TrainingStarted,
+    TuningSubmitted,
 )
 from ...domain.vocabulary import FailureReason
 from ..state.transitions import adapter_status, rollout_phase, status_of_another, training_status
@@ -243,8 +246,14 @@ def _row_of_comparison(position: int, event: ComparisonEvent, key: str, time: st
     return [("comparisons", row_of_comparison(position, event))]
 
 
+_UNDER_WAY = (
+    *(TrainingStarted, TrainingProgressed, AttemptInterrupted, TrainingPending),
+    *(DatasetSent, TuningSubmitted, SentDatasetDeleted),
+)
+
+
 def _rows_of_training(position: int, event: TrainingEvent, key: str, time: str) -> list[Row]:
-    if isinstance(event, TrainingStarted | TrainingProgressed | AttemptInterrupted | TrainingPending):
+    if isinstance(event, _UNDER_WAY):
         return []  # the table has no status for a training under way, and no row for its progress
     row: dict[str, Any] = {"id": key, "status": training_status(event)}
     match event:

@@ -10,6 +10,7 @@ from ...domain.durations import say_time
 from ...domain.events import (
     AccessKeyIssued,
     AccessKeyRevoked,
+    AdapterAnswered,
     AdapterEvaluated,
     AdapterPromoted,
     AdapterPushed,
@@ -32,6 +33,7 @@ from ...domain.events import (
     CycleClosed,
     CycleOpened,
     DatasetBuilt,
+    DatasetSent,
     Event,
     FeedbackGiven,
     HeldOutJudged,
@@ -41,6 +43,7 @@ from ...domain.events import (
     RolloutPaused,
     RolloutResumed,
     RolloutStarted,
+    SentDatasetDeleted,
     SessionImported,
     TaskCorrected,
     TaskGraded,
@@ -54,6 +57,7 @@ from ...domain.events import (
     TrainingProgressed,
     TrainingRequested,
     TrainingStarted,
+    TuningSubmitted,
     WeightsFound,
     WeightsMissed,
 )
@@ -156,7 +160,7 @@ def _describe_making(event: Event) -> str:
             examples, runs = count(event.examples, "example"), count(event.runs, "run")
             return f"dataset of {examples} ({sources}) from {runs}, {event.dataset[:19]}"
         case TrainingStarted():
-            again = "" if event.attempt == 1 else ", from the last checkpoint"
+            again = "" if event.attempt == 1 or event.launcher == Place.OPENAI else ", from the last checkpoint"
             chosen = f", for {'; '.join(event.choices)}" if event.choices and event.attempt == 1 else ""
             place = "" if event.launcher in ("", Place.PROCESS) else f" by {event.launcher}, as {event.job}"
             return f"training started{place}, attempt {event.attempt}{again}{chosen}"
@@ -164,12 +168,23 @@ def _describe_making(event: Event) -> str:
             return f"attempt {event.attempt} was interrupted: {event.reason}"
         case TrainingPending():
             return f"{event.job} does not begin: {event.reason}"
+        case DatasetSent():
+            sent = f"{count(event.examples, 'example')}, {event.size} bytes"
+            return f"dataset leaves for {event.endpoint}, as the file {event.file}: {sent}"
+        case TuningSubmitted():
+            return f"job {event.tuning} at {event.endpoint} tunes {event.model} on the file {event.file}"
+        case SentDatasetDeleted():
+            return f"dataset deleted at {event.endpoint}: the file {event.file}"
         case TrainingHeld():
             return f"waits for approval: {event.reason}"
         case TrainingApproved():
             return f"approved: {event.reason}"
         case TrainingProgressed():
             return f"step {event.step} of {event.steps}, loss {event.loss:.4f}"
+        case TrainingCompleted() if event.model:
+            billed = f", {event.billed_tokens} tokens billed" if event.billed_tokens else ""
+            loss = f", {event.steps} steps, loss {event.final_loss:.4f}" if event.steps else ""
+            return f"training completed at {event.endpoint}: the model {event.model}, {event.duration_s:.1f} s{billed}{loss}"
         case TrainingCompleted():
             precision = f" in {event.precision}" if event.precision else ""
             return (
@@ -187,6 +202,18 @@ def _describe_making(event: Event) -> str:
 def _describe_adapter(event: Event) -> str:
     """The events of an adapter from its name to its comparisons."""
     match event:
+        case AdapterRegistered() if event.model:
+            return (
+                f"registered as {event.adapter}: the model {event.model} at {event.endpoint}, which keeps its weights"
+            )
+        case AdapterAnswered():
+            learnt = (
+                f"; of {count(event.lessons, 'lesson')} it answers {event.learnt} as trained, the base {event.known}"
+            )
+            return (
+                f"answers by its name, which is less than a proof: of {event.prompts} prompts it answers {event.differ} "
+                f"otherwise than the base, whose own answers differ on {event.unsteady}{learnt if event.lessons else ''}"
+            )
         case AdapterRegistered():
             return f"registered as {event.adapter}, weights {event.weights[:19]}"
         case AdapterEvaluated():

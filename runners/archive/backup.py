@@ -207,7 +207,8 @@ def _add_weights(log: Path, source: WeightStore, folder: Path) -> tuple[int, tup
     Returns the number of sets there, and the adapters whose weights are neither there nor, undamaged, in the source.
     """
     store, missing = WeightStore(folder / "weights"), []
-    hashes = {name: adapter.weights for name, adapter in load_state(Log.open(log)).registry.adapters.items()}
+    adapters = load_state(Log.open(log)).registry.adapters
+    hashes = {name: adapter.weights for name, adapter in adapters.items() if not adapter.is_tuned}
     for name, hash in hashes.items():
         try:
             store.put(source.path(hash))

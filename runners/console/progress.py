@@ -38,7 +38,7 @@ class TrainingProgress:
             self._bar.task_ids[0],
             completed=progress.step,
             loss=f"loss {progress.loss:.3f}",
-            speed=f"{progress.examples_per_s:.1f} examples/s",
+            speed=f"{progress.examples_per_s:.1f} examples/s" if progress.examples_per_s else "",
         )
         if progress.step == progress.total_steps:
             self._bar.stop()

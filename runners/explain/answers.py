@@ -10,6 +10,7 @@ from typing import Any
 
 from ...domain.aggregates.base import ACTOR
 from ...domain.events import (
+    AdapterAnswered,
     AdapterEvaluated,
     AdapterPromoted,
     AdapterRegistered,
@@ -29,8 +30,8 @@ from ...projections.explain.tree import Node, walk
 from ...projections.wording.sentences import count, say_value, short_text
 
 DECISIVE = (
-    AdapterRegistered, AdapterEvaluated, HeldOutJudged, AdapterRejected, RolloutStarted, RolloutPaused, RolloutResumed,
-    AdapterPromoted, AdapterRolledBack,
+    AdapterRegistered, AdapterEvaluated, AdapterAnswered, HeldOutJudged, AdapterRejected, RolloutStarted, RolloutPaused,
+    RolloutResumed, AdapterPromoted, AdapterRolledBack,
 )  # fmt: skip
 """The events that decide an adapter's status: the last of them counts."""
 
@@ -92,6 +93,8 @@ def _decision(name: str, last: Node, own: Sequence[Node], show: Show) -> str:
             return f"{name} was judged on {when}, {data['verdict']}: {short_text(data['message'], SHOWN)}"
         case AdapterEvaluated.TOPIC:
             return f"{name} was proven on {when}, and its gate comes next"
+        case AdapterAnswered.TOPIC:
+            return f"{name} answered by its name on {when}, which is less than a proof, and its gate comes next"
     return f"{name} was registered on {when}, and its proof comes next"
 
 

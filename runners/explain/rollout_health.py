@@ -33,6 +33,7 @@ class RolloutHealth:
 _BEFORE = {
     AdapterStatus.REGISTERED: "its proof is to come",
     AdapterStatus.PROVEN: "its gate is to come",
+    AdapterStatus.ANSWERED: "its gate is to come",
     AdapterStatus.JUDGED: "its rollout is to begin",
 }
 """Why an adapter without a rollout is undecided."""

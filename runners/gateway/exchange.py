@@ -55,7 +55,14 @@ class Exchange:
     """Whether its texts are stored; its other facts always are."""
     is_repeatable: bool = False
     """Whether it has an idempotency key, so that its answer may be asked for again."""
+    tuned: str = ""
+    """The model that the adapter is at the endpoint that tuned it; empty for any other adapter."""
     started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def name_there(self) -> str:
+        """The name of the model that is asked at an endpoint."""
+        return self.tuned or self.adapter or self.model.base
 
     @property
     def adapter(self) -> str | None:
@@ -164,7 +171,8 @@ def begin(
             inputs=tuple(map(desk.ledger.put_picture, asked.inputs)) if keeps_texts else (),
         )
         model, prices = desk.state.policy.model, _prices(desk, chosen)
-        return (run,), Exchange(run, asked, role, chosen, model, prices, keeps_texts, repeatable is not None)
+        tuned = desk.state.registry.name_at_endpoint(chosen.adapter)
+        return (run,), Exchange(run, asked, role, chosen, model, prices, keeps_texts, repeatable is not None, tuned)
 
     return change
 

@@ -36,11 +36,11 @@ from ..agent.attempts import find_runs
 from ..agent.batch import RunSpec, run_batch
 from ..agent.inputs import read_media
 from ..agent.runner import Task, TaskRunner
+from ..lessons.datasets import rebuild_dataset
 from ..store.ledger import Ledger
 from ..wiring.services import Services
 from .process_manager import process_new_events
 from .read_screens import ReadRow, read_screens
-from .trainings import rebuild_dataset
 
 if TYPE_CHECKING:
     from ...adapters.data.examples import Example

@@ -244,5 +244,7 @@ def _register(ledger: Aggregates, command: RegisterAdapter, context: Context) ->
         config_hash=completed.config_hash,
         parent=requested.parent,
         training=completed.originator_id.hex,
+        endpoint=completed.endpoint,
+        model=completed.model,
     )
     return adapter

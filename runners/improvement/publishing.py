@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ...domain.aggregates.adapter import Adapter as AdapterAggregate
+from ...domain.aggregates.adapter import describe_tuned
 from ...domain.aggregates.base import ACTOR
 from ...domain.errors import BadPlugin, GrokputerError, LogError, NotPossible
 from ...domain.ports import Publication, PublishedAdapters
@@ -34,11 +35,21 @@ TOLD_AFTER = 3
 def not_pushed(state: State) -> list[Adapter]:
     """The adapters that the registry in force does not have yet, as the log knows; empty without a registry.
 
-    Those that were rejected before any traffic are not pushed. Raises ``BadArgument``.
+    Those that were rejected before any traffic are not pushed, nor are models that an endpoint keeps. Raises
+    ``BadArgument``.
     """
     url = registry_url(state.policy).value
-    known = state.registry.adapters.values()
-    return [] if url is None else [it for it in known if it.status != AdapterStatus.REJECTED and it.pushed_to != url]
+    known = [it for it in state.registry.adapters.values() if it.status != AdapterStatus.REJECTED and not it.is_tuned]
+    return [] if url is None else [it for it in known if it.pushed_to != url]
+
+
+def require_weighed(name: str, state: State, what: str) -> Adapter:
+    """The adapter, which has weights of our own. Raises ``UnknownAdapter``, and ``NotPossible`` for an endpoint's model."""
+    known = require_adapter(name, state.registry.adapters)
+    if known.is_tuned:
+        kept = describe_tuned(name, known.endpoint, known.model)
+        raise NotPossible(f"{kept}, so it cannot be {what}")
+    return known
 
 
 def publication_of(log: Log, adapter: Adapter) -> Publication:
@@ -70,7 +81,7 @@ def push_adapter(ledger: Ledger, state: State, name: str, actor: str = ACTOR) ->
     """
     from ...adapters.publishing.exchange import push
 
-    known = require_adapter(name, state.registry.adapters)
+    known = require_weighed(name, state, "pushed")
     published = require_published(state)
     folder = open_registry(state.policy, ledger.path).path(known.weights)
     is_new = push(published, publication_of(ledger, known), folder)
@@ -86,7 +97,7 @@ def pull_adapter(log: Log, state: State, name: str) -> Path:
     """
     from ...adapters.publishing.exchange import pull
 
-    known = require_adapter(name, state.registry.adapters)
+    known = require_weighed(name, state, "pulled")
     store = open_registry(state.policy, log.path)
     return pull(require_published(state), store, name, known.weights, adapters_folder(log.path))
 

@@ -47,13 +47,13 @@ from ...domain.settings.recipe import current_figures
 from ...domain.settings.settings import Policy
 from ...domain.vocabulary import Arm
 from ...projections.state.state import State
+from ..lessons.datasets import dataset_for
 from ..store.codec import Recorded, encode
 from ..store.log import Log, LogAsOf
 from ..store.texts.content import Erasures
 from .ab.results import load_result
 from .gate import Row, judge_rows
 from .process_manager import NAME, carry_out
-from .trainings import dataset_for
 
 DECIDED = (
     RatingThresholdBreached,

@@ -16,11 +16,17 @@ from ..store.ledger import Ledger
 from ..wiring.registries import open_registry
 from ..wiring.services import Services
 from .process_manager import LIVE, process_new_events
+from .tuning.answers import hear
 
 
 def prove(ledger: Ledger, services: Services, name: str) -> Adapter:
-    """Prove, before any traffic, that serving applies the adapter; record the proof or the rejection."""
+    """Prove, before any traffic, that serving applies the adapter; record the proof or the rejection.
+
+    Of a model that an endpoint tuned, it is recorded that it answers by its name, which is less.
+    """
     known = services.state.registry.adapters[name]
+    if known.is_tuned:
+        return hear(ledger, services, known)
     id = known.uuid
     context = ledger.context(ACTOR, f"{id}/1")
     try:
@@ -211,7 +217,7 @@ def require_weights(ledger: Ledger, state: State, adapter: str | None) -> None:
     """Raise ``DamagedWeights`` where the registered adapter's weights are missing from their folder."""
     known = state.registry.adapters.get(adapter or "")
     store = open_registry(state.policy, ledger.path)
-    if known is not None and not store.has(known.weights):
+    if known is not None and not known.is_tuned and not store.has(known.weights):
         raise DamagedWeights(f"the weights of {adapter} are not in {store.place}; restore them from a backup first")
 
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from ...adapters.data.dataset import TOPICS, Dataset, build_dataset
-from ...adapters.data.examples import Example, read_examples, write_examples
-from ...adapters.data.media_files import FOLDER, keys_in_examples, write_media
+from ...domain.aggregates.adapter import describe_tuned
 from ...domain.aggregates.base import ACTOR, Context
 from ...domain.aggregates.training import TrainingJob
 from ...domain.errors import (
@@ -28,22 +27,22 @@ from ...domain.errors import (
     TrainingError,
     TrainingInterrupted,
 )
-from ...domain.events import TrainingRequested
 from ...domain.ports import Waiting, WeightRegistry
 from ...domain.settings.recipe import Recipe
 from ...domain.settings.sizes import Resolved, resolve_for_base
-from ...domain.vocabulary import Backend, Place
-from ..agent.inputs import read_media
+from ...domain.vocabulary import Place
+from ..lessons.datasets import conversations, dataset_file, dataset_for
 from ..lessons.gather import collect_examples
 from ..store.ledger import Ledger
 from ..store.log import adapters_folder
 from ..store.states import load_state
-from ..store.texts.ahead import LogAhead
 from ..wiring.extras import complain_of_reporter, require
 from ..wiring.services import Services, base_of, identify_base, prepare_base
-from .waiting.approvals import hold_if_too_dear
+from .tuning.tunings import complain_of_place, tune
+from .waiting.approvals import hold_if_too_dear, hold_tuning_if_too_dear
 
 if TYPE_CHECKING:
+    from ...adapters.data.dataset import Dataset
     from ...adapters.serving.base_model import Base
     from ...adapters.training.job import Progress, TrainingResult
     from ...domain.settings.settings import Policy
@@ -53,10 +52,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 5
 """Most attempts at a training whose process is killed; chosen: too little memory kills it every time."""
 
-MOST_MEDIA_BYTES = 4_000_000_000
-"""Of a dataset's pictures, as texts; chosen: memory that a machine which trains a vision model has."""
-
-JOBS = (Place.COMMAND, Place.RAY)
+JOBS = (Place.COMMAND, Place.RAY, Place.OPENAI)
 """Where a training goes on without its worker, so that the next worker finds it."""
 
 Report = Callable[["Progress"], None]
@@ -84,27 +80,23 @@ def run_training(
     policy = _policy_at_request(ledger, job)
     if (own := policy.role_model(requested.role)) is not None:
         return _fail(ledger, job, own.why_untrained(requested.role))
-    if policy.get("model.backend") == Backend.ENDPOINT:
-        return _fail(
-            ledger, job, "the model runs on an endpoint and cannot be trained here; set model.backend to local"
-        )
+    place = _place(services.state.policy, job)
+    is_submitted = job.tuning is not None
+    if problem := complain_of_place(policy, services.state.policy, job.role, place, is_submitted=is_submitted):
+        return _fail(ledger, job, problem)
     if job.dataset is None:
-        collect_examples(ledger, services, requested, _policy_at_request(ledger, job), say)
-        up_to = ledger.position
-        try:
-            dataset = dataset_for(ledger, requested, up_to)
-            if dataset.lessons < requested.minimum_examples:
-                return _decline(ledger, job, dataset, up_to)
-            job = _record_dataset(ledger, job, dataset, up_to)
-        except InvalidExamples as error:
-            return _fail(ledger, job, f"its dataset cannot be built: {error}; delete the words of that run")
+        job = _build(ledger, services, job, say)
+        if job.over is not None:
+            return job
     try:
+        if place == Place.OPENAI:
+            return _tune(ledger, services, job, on_progress, say, on_wait)
         file = dataset_file(ledger, job, folder)
         chosen = _choose(ledger, job)
         base, recipe = base_at_request(ledger, job), chosen.recipe
         if job.started is None and hold_if_too_dear(ledger, services.state.policy, job, file, recipe, base).is_held:
             return ledger.get(TrainingJob, id)
-        job = _begin(ledger, services.state.policy.launch(job.role).launcher, job, chosen)
+        job = _begin(ledger, place, job, chosen)
         assert job.running is not None and job.dataset is not None
         if job.running.launcher == Place.CARRY:
             return job
@@ -125,12 +117,53 @@ def run_training(
     return complete_training(ledger, services.store, job, result, folder)
 
 
+def _build(ledger: Ledger, services: Services, job: TrainingJob, say: Say) -> TrainingJob:
+    """The job with its dataset recorded; declined where it has too few examples, failed where it cannot be built."""
+    requested = job.requested
+    assert requested is not None
+    collect_examples(ledger, services, requested, _policy_at_request(ledger, job), say)
+    up_to = ledger.position
+    try:
+        dataset = dataset_for(ledger, requested, up_to)
+        if dataset.lessons < requested.minimum_examples:
+            return _decline(ledger, job, dataset, up_to)
+        return _record_dataset(ledger, job, dataset, up_to)
+    except InvalidExamples as error:
+        return _fail(ledger, job, f"its dataset cannot be built: {error}; delete the words of that run")
+
+
 def training_folder(log: Log, policy: Policy, job: TrainingJob) -> Path:
     """The folder of the training's files: beside the log, or in the shared folder for one that runs elsewhere."""
     launch = policy.launch(job.role)
     place = launch.launcher if job.running is None else job.running.launcher
     shared = launch.shared_folder if place in (Place.COMMAND, Place.RAY) else None
     return (adapters_folder(log.path) if shared is None else Path(shared)) / "trainings" / job.id.hex
+
+
+def _place(policy: Policy, job: TrainingJob) -> str:
+    """Where the job runs: where it goes on since an earlier worker, or where the settings say."""
+    is_there = job.running is not None and job.running.launcher in JOBS
+    return job.running.launcher if job.running is not None and is_there else policy.launch(job.role).launcher
+
+
+def _tune(
+    ledger: Ledger,
+    services: Services,
+    job: TrainingJob,
+    on_progress: Report,
+    say: Say,
+    on_wait: Callable[[], None],
+) -> TrainingJob:
+    """The training, carried out by the endpoint's fine-tuning API; see ``run_training``."""
+    if job.started is None and hold_tuning_if_too_dear(ledger, services.state.policy, job).is_held:
+        return ledger.get(TrainingJob, job.id)
+    assert job.requested is not None and job.dataset is not None
+    policy, recipe = _policy_at_request(ledger, job), Recipe.from_json(job.requested.recipe)
+    parent = _state_at_request(ledger, job).registry.adapters.get(job.requested.parent or "")
+    job = _begin(ledger, Place.OPENAI, job, Resolved(recipe, {}, ()))
+    progressed, waits = _follow(ledger, services, job, on_progress, on_wait)
+    content = partial(conversations, ledger, job)
+    return tune(ledger, job, policy, parent, content, progressed, waits, say)
 
 
 def _begin(ledger: Ledger, place: str, job: TrainingJob, chosen: Resolved) -> TrainingJob:
@@ -180,20 +213,6 @@ def _context(ledger: Ledger, job: TrainingJob) -> Context:
     return ledger.context(ACTOR, f"{job.id}/{job.version}")
 
 
-def dataset_for(log: Log, requested: TrainingRequested, up_to: int) -> Dataset:
-    """The training's dataset, from the log up to the position."""
-    recipe = Recipe.from_json(requested.recipe)
-    ahead = LogAhead(log)
-    events = (recorded.event for recorded in ahead.read(1, up_to, TOPICS))
-    return build_dataset(events, ahead.get_content, requested.role, requested.below_stars, recipe)
-
-
-def rebuild_dataset(ledger: Ledger, job: TrainingJob) -> Dataset:
-    """The job's dataset as it was built, from the log up to the same position; without texts erased since."""
-    assert job.dataset is not None and job.requested is not None
-    return dataset_for(ledger, job.requested, job.dataset.up_to)
-
-
 def _decline(ledger: Ledger, job: TrainingJob, dataset: Dataset, up_to: int) -> TrainingJob:
     assert job.requested is not None
     minimum = job.requested.minimum_examples
@@ -224,34 +243,6 @@ def _record_dataset(ledger: Ledger, job: TrainingJob, dataset: Dataset, up_to: i
     )
 
 
-def dataset_file(ledger: Ledger, job: TrainingJob, folder: Path) -> Path:
-    """The recorded dataset's file, written again from the log where a killed worker left none."""
-    assert job.dataset is not None and job.requested is not None
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "dataset.jsonl"
-    if file.exists() and "sha256:" + hashlib.sha256(file.read_bytes()).hexdigest() == job.dataset.dataset:
-        examples = read_examples(file)
-    else:
-        examples = list(rebuild_dataset(ledger, job).examples)
-        if write_examples(file, examples) != job.dataset.dataset:
-            raise TrainingError("the recorded dataset can no longer be built: some of its content was erased")
-    _write_media(ledger, folder / FOLDER, examples)
-    return file
-
-
-def _write_media(ledger: Ledger, folder: Path, examples: Sequence[Example]) -> None:
-    """Write the dataset's pictures beside its file. Raises ``TrainingError`` where one was erased."""
-    keys = keys_in_examples(examples)
-    media = read_media(ledger, keys)
-    if len(media) < len(keys):
-        raise TrainingError("the recorded dataset can no longer be built: some of its pictures were erased")
-    if (size := sum(map(len, media.values()))) > MOST_MEDIA_BYTES:
-        raise TrainingError(
-            f"the dataset's pictures have {size / 1e9:.1f} GB; at most {MOST_MEDIA_BYTES / 1e9:.0f} GB are trained on"
-        )
-    write_media(folder, media)
-
-
 def _train(
     ledger: Ledger,
     services: Services,
@@ -275,6 +266,23 @@ def _train(
     except ModelError as error:
         raise TrainingError(str(error)) from error
     launcher = services.launcher(job.role, job.running.launcher or Place.PROCESS, job.running.job)
+    progressed, waits = _follow(ledger, services, job, on_progress, on_wait)
+    recipe = Recipe.from_json(job.figures)
+    parent = parent_weights(ledger, services.store, job) if recipe.init_from == "parent" else None
+    if parent is not None and not is_here:
+        parent = Path(shutil.copytree(parent, folder / "parent", dirs_exist_ok=True))
+    report_to = _policy_at_request(ledger, job).training(job.role).report_to
+    if problem := complain_of_reporter(report_to):
+        say(f"the training is not shown in {report_to}: {problem}")
+        report_to = "none"
+    spec = TrainingJobSpec(folder / "job", file, recipe, base, parent, report_to)
+    return train(spec, progressed, say=say, on_wait=waits, launcher=launcher)
+
+
+def _follow(
+    ledger: Ledger, services: Services, job: TrainingJob, on_progress: Report, on_wait: Callable[[], None]
+) -> tuple[Report, Callable[[Waiting], None]]:
+    """What is done at each step, and while the training says nothing. Both raise ``NotPossible`` where it is over."""
     recorded_epochs: set[int] = set()
 
     def require_wanted() -> None:
@@ -303,16 +311,7 @@ def _train(
                 TrainingJob, job.id, lambda training: training.wait(waiting.reason, _context(ledger, training))
             )
 
-    recipe = Recipe.from_json(job.figures)
-    parent = parent_weights(ledger, services.store, job) if recipe.init_from == "parent" else None
-    if parent is not None and not is_here:
-        parent = Path(shutil.copytree(parent, folder / "parent", dirs_exist_ok=True))
-    report_to = _policy_at_request(ledger, job).training(job.role).report_to
-    if problem := complain_of_reporter(report_to):
-        say(f"the training is not shown in {report_to}: {problem}")
-        report_to = "none"
-    spec = TrainingJobSpec(folder / "job", file, recipe, base, parent, report_to)
-    return train(spec, progressed, say=say, on_wait=waits, launcher=launcher)
+    return progressed, waits
 
 
 def parent_weights(ledger: Ledger, store: WeightRegistry, job: TrainingJob) -> Path | None:
@@ -320,8 +319,11 @@ def parent_weights(ledger: Ledger, store: WeightRegistry, job: TrainingJob) -> P
     assert job.requested is not None
     if job.requested.parent is None:
         return None
-    adapters = _state_at_request(ledger, job).registry.adapters
-    return store.path(adapters[job.requested.parent].weights)
+    parent = _state_at_request(ledger, job).registry.adapters[job.requested.parent]
+    if parent.is_tuned:
+        kept = describe_tuned(parent.name, parent.endpoint, parent.model)
+        raise TrainingError(f"{kept}; set training.init_from to base")
+    return store.path(parent.weights)
 
 
 def base_at_request(ledger: Ledger, job: TrainingJob) -> Base:

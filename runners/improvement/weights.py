@@ -20,9 +20,13 @@ from ..wiring.services import Services
 
 
 def missing(state: State, store: WeightRegistry) -> dict[str, str]:
-    """The serving adapters whose weights are missing from their folder."""
+    """The serving adapters whose weights are missing from their folder. An endpoint's own models have none there."""
     adapters = state.registry.adapters
-    return {name: serves for name, serves in state.serving().items() if not store.has(adapters[name].weights)}
+    return {
+        name: serves
+        for name, serves in state.serving().items()
+        if not (adapters[name].is_tuned or store.has(adapters[name].weights))
+    }
 
 
 def note_missing(ledger: Ledger, state: State, store: WeightRegistry) -> bool:

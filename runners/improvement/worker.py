@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ...domain.errors import EnvironmentUnavailable, NotServed, UnknownTask
 from ...domain.events import AlertRaised, AlertResolved, CanaryAssessed, TrainingCompleted
-from ...domain.vocabulary import AdapterStatus
+from ...domain.vocabulary import FOR_THE_GATE, AdapterStatus, Place
 from ...projections.explain.standing.waits import has_begun, is_due, waits_for, worker_task
 from ...projections.state.state import State
 from ...projections.wording.sentences import describe_left_out
@@ -37,6 +37,7 @@ from .weights import note_missing, note_refused, tend
 
 if TYPE_CHECKING:
     from ...adapters.training.job import Progress
+    from ...projections.state.registry import Adapter
 
 IDLE_S = 1.0
 """Seconds between two checks of the log when there is nothing to do; chosen."""
@@ -189,7 +190,8 @@ class Worker:
     def _train(self, state: State) -> bool:
         for key, training in state.registry.trainings.items():
             if is_due(training, state.policy):
-                again = " again, from its last checkpoint" if training.attempts else ""
+                again = " again" + (", from its last checkpoint" if training.launcher != Place.OPENAI else "")
+                again = again if training.attempts else ""
                 self.reporter.say(f"training {key[:8]} for role {training.role}{again}")
                 job = run_training(
                     self.ledger, self.services, training.uuid, self._progress, self.reporter.say, self._look_around
@@ -202,11 +204,12 @@ class Worker:
                         f"training {key[:8]} waits to be carried: 'grokputer train export' writes its file"
                     )
                 elif over is None:
-                    self.reporter.say(f"training {key[:8]} was interrupted; it continues from its last checkpoint")
+                    goes_on = "continues from its last checkpoint" if job.sent is None else "is begun again"
+                    self.reporter.say(f"training {key[:8]} was interrupted; it {goes_on}")
                 elif isinstance(over, TrainingCompleted):
+                    loss = f", loss {over.final_loss:.3f}" if over.steps else ""
                     self.reporter.say(
-                        f"training {key[:8]} completed in {over.duration_s:.0f} s, loss {over.final_loss:.3f}"
-                        f"{describe_left_out(over)}"
+                        f"training {key[:8]} completed in {over.duration_s:.0f} s{loss}{describe_left_out(over)}"
                     )
                 else:
                     self.reporter.say(f"training {key[:8]} {over.TOPIC[8:].lower()}: {over.reason}")
@@ -214,26 +217,33 @@ class Worker:
         return False
 
     def _prove(self, state: State) -> bool:
-        """Prove a new adapter; none while the model is behind an endpoint, which does not expose logits."""
-        if state.policy.is_remote:
-            return False
+        """Prove a new adapter; while the model is behind an endpoint, which does not expose logits, only models of its own."""
         for name, adapter in state.registry.adapters.items():
-            if adapter.status == AdapterStatus.REGISTERED:
+            if adapter.status == AdapterStatus.REGISTERED and self._is_its_turn(state, adapter):
                 try:
                     refused = prove(self.ledger, self.services, name).rejected
                 except (NotServed, EnvironmentUnavailable) as error:
                     self._say_once(f"{name} waits: {error}")
+                    if adapter.is_tuned:  # an answer of an endpoint is paid for
+                        self._gate_again[name] = time.monotonic() + AGAIN_S
                     continue
-                self.reporter.say(f"{name}: rejected: {refused.reason}" if refused else f"{name}: proven to be applied")
+                passed = (
+                    "answers by its name, which is less than a proof" if adapter.is_tuned else "proven to be applied"
+                )
+                self.reporter.say(f"{name}: {f'rejected: {refused.reason}' if refused else passed}")
                 return True
         return False
 
+    def _is_its_turn(self, state: State, adapter: Adapter) -> bool:
+        """Whether the adapter can be proven or judged now: one of our own not by an endpoint, and none that is to be tried
+        later."""
+        can_be = adapter.is_tuned or not state.policy.is_remote
+        return can_be and time.monotonic() >= self._gate_again.get(adapter.name, 0.0)
+
     def _judge(self, state: State) -> bool:
         """Run the gate of a proven adapter; one that lost its environment is tried again later."""
-        if state.policy.is_remote:
-            return False
         for name, adapter in state.registry.adapters.items():
-            if adapter.status != AdapterStatus.PROVEN or time.monotonic() < self._gate_again.get(name, 0.0):
+            if adapter.status not in FOR_THE_GATE or not self._is_its_turn(state, adapter):
                 continue
             self.reporter.say(f"{name}: held-out instances, with it and with {adapter.parent or 'the base'}")
             try:

@@ -88,6 +88,9 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("TrainingStarted", 2): lambda state: {**state, "launcher": "", "job": ""},
     ("TrainingCompleted", 1): lambda state: {**state, "reasons": {}},
     ("TrainingCompleted", 2): lambda state: {**state, "precision": ""},
+    # All weights came home.
+    ("TrainingCompleted", 3): lambda state: {**state, "endpoint": "", "model": "", "billed_tokens": 0},
+    ("AdapterRegistered", 1): lambda state: {**state, "endpoint": "", "model": ""},
     ("ExamplesImported", 1): lambda state: {**state, "reasons": {}},
     ("ExamplesImported", 2): lambda state: {**state, "pictures": []},
     # Only the actor said who decided, and alerts were not resolved.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ...domain.errors import NotPossible
 from ..archive.erasure import Target, Words, drop_datasets, erase, find_words
 from ..improvement.process_manager import open_cycle, process_new_events
+from ..improvement.tuning.elsewhere import CopyElsewhere, delete_copies, find_copies, has_left
 from ..store.log import adapters_folder
 
 if TYPE_CHECKING:
@@ -24,29 +25,36 @@ class Erasure:
     """The roles for which a training without the words was requested."""
     refused: dict[str, str] = field(default_factory=dict)
     """The roles for which no training could be requested, with the reason for each."""
+    elsewhere: tuple[CopyElsewhere, ...] = ()
+    """What endpoints have of trainings on the words: what was deleted there, and what cannot be reached from here."""
 
 
 def preview_erasure(ledger: Ledger, target: Target) -> Erasure:
-    """What ``forget`` would delete now. Nothing is recorded."""
-    return Erasure(find_words(ledger, target))
+    """What ``forget`` would delete now. Nothing is recorded, and no endpoint is asked."""
+    words = find_words(ledger, target)
+    return Erasure(words, elsewhere=tuple(find_copies(ledger, words.trainings)))
 
 
 def forget(ledger: Ledger, target: Target, *, reason: str, actor: str, retrain: bool = False) -> Erasure:
     """Delete the target's words for good; with ``retrain``, request a training of each live adapter that learnt from them.
 
     Raises ``NotPossible`` without a reason. With ``retrain``, also where trainings start from the live adapter, which
-    would keep what it learnt.
+    would keep what it learnt. Files that endpoints have of the words are deleted first, where that is possible: once the words
+    are gone, nobody could tell which files held them.
     """
     state = process_new_events(ledger)
     if retrain:
         _check_lineage(state)
+    sent = find_words(ledger, target).trainings if reason.strip() and has_left(ledger) else []
+    elsewhere = delete_copies(ledger, sent)
     words = erase(ledger, target, reason, actor)
+    elsewhere += delete_copies(ledger, [training for training in words.trainings if training not in sent])
     drop_datasets(adapters_folder(ledger.path), words.trainings)
     if actor == target.person and words.person is not None:
         actor = words.person  # so that the request does not store the name again
     requested, refused = _retrain(ledger, state, words, actor) if retrain else ((), {})
     process_new_events(ledger)
-    return Erasure(words, requested, refused)
+    return Erasure(words, requested, refused, tuple(elsewhere))
 
 
 def _check_lineage(state: State) -> None:

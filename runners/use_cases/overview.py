@@ -167,7 +167,7 @@ def status_of(log: Log, state: State, *, is_now: bool = True) -> Status:
     worker = find_worker(log) if is_now else None
     store = open_registry(state.policy, log.path) if is_now else None
     known = state.registry.adapters.values()
-    gone = {it.name for it in known if not store.has(it.weights)} if store is not None else set()
+    gone = set() if store is None else {it.name for it in known if not (it.is_tuned or store.has(it.weights))}
     needed = missing(state, store) if store is not None else {}
     place = str(store.place) if store is not None else ""
     return Status(

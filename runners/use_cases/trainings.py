@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from ...domain.errors import Hint, NotFound
 from ...domain.events import CycleOpened, TrainingRequested
 from ...domain.vocabulary import OPEN_TRAININGS, TrainingStatus
 from ..improvement.process_manager import open_cycle, process_new_events
+from ..improvement.tuning.elsewhere import cancel_job
 from ..improvement.waiting.carried import export_request, import_result
 from ..store.log import SHORTEST
 from ..wiring.services import Services
@@ -70,16 +72,26 @@ def approve_training(ledger: Ledger, training: str | None, *, reason: str, actor
     return id
 
 
-def cancel_training(ledger: Ledger, training: str | None, *, reason: str, actor: str) -> UUID:
+def cancel_training(
+    ledger: Ledger,
+    training: str | None,
+    *,
+    reason: str,
+    actor: str,
+    say: Callable[[str], None] = lambda line: None,
+) -> UUID:
     """End a training that has not ended, by its id or its beginning; without one, the only one. Its worker stops it.
 
-    Raises ``NotFound``, and ``NotPossible`` where it is over.
+    A job at an endpoint is cancelled there at once; ``say`` is told where that fails. Raises ``NotFound``, and
+    ``NotPossible`` where it is over.
     """
     statuses = (*OPEN_TRAININGS, TrainingStatus.HELD, TrainingStatus.CARRIED)
     id = find_training(ledger, training, statuses, "is under way")
     key, context = ledger.put(f"cancelled: {reason}", "the reason"), ledger.context(actor)
     ledger.write(TrainingJob, id, lambda job: job.fail(key, context))
     process_new_events(ledger)
+    if problem := cancel_job(ledger, id):
+        say(problem)
     return id
 
 

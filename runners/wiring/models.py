@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ...adapters.serving.base_model import Base
 from ...adapters.serving.templates import TEMPLATES
@@ -17,6 +18,9 @@ from ...domain.vocabulary import Backend
 from .availability import check_base, find_key_variable
 from .extras import require
 from .plugins import find_plugin, list_plugins
+
+if TYPE_CHECKING:
+    from ...adapters.tuning.api import TuningApi
 
 Content = Callable[[str], str | None]
 """The text under a content key; None where it was erased."""
@@ -71,7 +75,18 @@ def _open_endpoint(policy: Policy, content: Content, say: Say, served: ServedRec
     endpoint = policy.model.endpoint
     if endpoint is None:
         raise ModelError("model.backend is openai but model.endpoint is not set; set it to the base URL")
-    return RemoteModel(endpoint, policy.model.base, key_variable=find_key_variable("model.endpoint", endpoint))
+    key_variable = find_key_variable("model.endpoint", endpoint)
+    return RemoteModel(endpoint, policy.model.base, key_variable=key_variable, name_there=served.name_there)
+
+
+def open_tuning(endpoint: str, timeout_s: float = 60.0) -> TuningApi:
+    """The fine-tuning API of the endpoint. Raises ``ModelError``, ``MissingExtra``."""
+    require("endpoint")
+    from ...adapters.serving.remote import RemoteModel
+    from ...adapters.tuning.api import TuningApi
+
+    key_variable = find_key_variable("model.endpoint", endpoint)
+    return TuningApi(RemoteModel(endpoint, "", key_variable=key_variable, timeout_s=timeout_s, retries=0))
 
 
 def _open_vllm(policy: Policy, content: Content, say: Say, served: ServedRecord) -> Model:

@@ -1,4 +1,4 @@
-"""What vLLM servers do with the adapters of a log, as its facts.
+"""What endpoints do with the adapters of a log, as its facts.
 
 A proof holds in every process until the server starts again.
 """
@@ -45,6 +45,10 @@ class LoggedServing(ServedRecord):
                 served.endpoint, served.boot, numbers, context, problem=served.problem, serves=serves
             ),
         )
+
+    def name_there(self, adapter: str) -> str:
+        """The name of the model that an endpoint tuned and keeps as this adapter; else the adapter's own."""
+        return self._state().registry.name_at_endpoint(adapter) or adapter
 
 
 def _proof(adapter: str, numbers: dict[str, float], *, is_applied: bool) -> Proof:

@@ -11,11 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from ...domain.errors import Hint, ModelError, NotServed, UnknownAdapter
+from ...domain.aggregates.adapter import describe_tuned
+from ...domain.errors import EnvironmentUnavailable, Hint, ModelError, NotServed, UnknownAdapter
 from ...domain.page.media import read_url
 from ...domain.ports import Environment, Model, RoleModel, Teacher, TrainingLauncher, WeightRegistry
 from ...domain.settings.running import ModelSettings
 from ...domain.settings.settings import Policy
+from ...domain.vocabulary import Backend
 from ...projections.state.state import State
 from ...projections.wording.sentences import say_names
 from ..environments.desktop.options import Options, read_size
@@ -36,6 +38,7 @@ from .task_folders import task_folders
 if TYPE_CHECKING:
     from ...adapters.serving.base_model import Base
     from ...adapters.training.job import TrainingJobSpec, TrainingResult
+    from ...projections.state.registry import Adapter
 
 
 def identify_base(base: Base) -> str:
@@ -211,13 +214,17 @@ class Services:
 
         Raises ``UnknownAdapter``, ``DamagedWeights``, and ``ModelError`` for an adapter of another base. Where weights
         cannot be loaded from here, also ``ModelError`` for an adapter that is not served: an endpoint may answer any
-        name, perhaps with another model. Raises ``NotServed`` where the model serves no adapters.
+        name, perhaps with another model. Raises ``NotServed`` where the model serves no adapters, or not this one of an
+        endpoint's, and ``EnvironmentUnavailable`` where that endpoint does not answer.
         """
         if adapter is None:
             return
         known = self.state.registry.adapters.get(adapter)
         if known is None:
             raise UnknownAdapter(unknown_adapter(adapter, self.state.registry.adapters))
+        if known.is_tuned:
+            self._require_tuned(known)
+            return
         own = self.beside(known.role)
         if own is not None:
             if not own.serves(adapter):
@@ -243,6 +250,20 @@ class Services:
                 "model.backend to local, or load the adapter there under its name"
             )
         server.load(adapter, obtain_weights(self.state, self.ledger.path, known))
+
+    def _require_tuned(self, known: Adapter) -> None:
+        """Raise ``NotServed`` where the model that an endpoint keeps as this adapter is not served there, or the settings name
+        another endpoint; ``EnvironmentUnavailable`` where the endpoint does not answer."""
+        settings, kept = self.state.policy.model, describe_tuned(known.name, known.endpoint, known.model)
+        if settings.backend != Backend.ENDPOINT or settings.endpoint != known.endpoint:
+            raise NotServed(f"{kept}; set model.backend to openai and model.endpoint to that")
+        server = self.model.adapters
+        try:
+            is_served = server is not None and server.serves(known.name)
+        except ModelError as error:
+            raise EnvironmentUnavailable(str(error)) from error
+        if not is_served:
+            raise NotServed(f"{kept}, and does not list it any more; roll it back, or train again")
 
     def make_room(self) -> None:
         """Give up memory that a training needs: close a model on the GPU, which is loaded again at the next use, and return

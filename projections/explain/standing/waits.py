@@ -12,7 +12,16 @@ from ....domain.evidence.terms import trigger_terms
 from ....domain.rules.breach import Window
 from ....domain.settings.settings import Policy
 from ....domain.verdict import Verdict
-from ....domain.vocabulary import OPEN_TRAININGS, AdapterStatus, Decision, Place, RolloutPhase, Rule, TrainingStatus
+from ....domain.vocabulary import (
+    OPEN_TRAININGS,
+    UNJUDGED,
+    AdapterStatus,
+    Decision,
+    Place,
+    RolloutPhase,
+    Rule,
+    TrainingStatus,
+)
 from ...state.registry import Training as KnownTraining
 from ...state.state import State
 from ...wording.sentences import count
@@ -73,6 +82,8 @@ class Adapter:
 
     name: str
     status: str
+    is_tuned: bool = False
+    """Whether an endpoint tuned it, so that it is judged there."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +134,7 @@ def waits_for(view: RoleView) -> Wait:
 def _cycle(view: RoleView) -> Wait:
     """The open cycle waits for a worker: for a training, a proof or the gate."""
     doing, hint = (f": {view.worker} is at work", None) if view.worker else ("", Hint.RUN_WORKER)
-    if view.adapter is not None and view.policy.is_remote:
+    if view.adapter is not None and view.policy.is_remote and not view.adapter.is_tuned:
         message = f"waits for a local model: {view.adapter.name} cannot be proven on an endpoint"
         return Wait(PERSON, message, {"adapter": view.adapter.name}, Hint.USE_LOCAL_MODEL)
     if view.adapter is not None:
@@ -244,7 +255,7 @@ def _in_flight(state: State, role: str) -> tuple[Training | None, Adapter | None
         return None, None
     training = Training(known.status, known.position, known.step, known.steps, known.reason)
     made = next((adapter for adapter in registry.adapters.values() if adapter.training == known.id), None)
-    return training, Adapter(made.name, made.status) if made is not None else None
+    return training, Adapter(made.name, made.status, made.is_tuned) if made is not None else None
 
 
 def _rollout(state: State, role: str) -> Canary | None:
@@ -270,6 +281,6 @@ def worker_task(state: State) -> str:
             done = f", step {training.step} of {training.steps}" if training.steps else ""
             return f"training {key[:8]} for role {training.role}{done}"
     for name, adapter in state.registry.adapters.items():
-        if adapter.status in (AdapterStatus.REGISTERED, AdapterStatus.PROVEN) and not state.policy.is_remote:
+        if adapter.status in UNJUDGED and state.policy.is_remote == adapter.is_tuned:
             return f"the {'proof' if adapter.status == AdapterStatus.REGISTERED else 'gate'} of {name}"
     return ""

@@ -9,9 +9,9 @@ from ....domain.durations import show_duration
 from ....domain.rules.cost import Prices
 from ....domain.settings.settings import resolve_recipe
 from ....domain.settings.sizes import resolve_for_base
-from ....domain.vocabulary import Backend
 from ....projections.wording.sentences import count
-from ...improvement.estimates import estimate_from_history, try_out
+from ...improvement.tuning.tunings import complain_of_place
+from ...improvement.waiting.estimates import estimate_from_history, estimate_tokens, try_out
 from ...lessons.gather import find_uncorrected
 from ...store.texts.ahead import LogAhead
 from ...wiring.services import base_of, prepare_base
@@ -20,6 +20,7 @@ from ..rendering import Column, print_json, print_line, print_table, say
 if TYPE_CHECKING:
     from ....adapters.training.cost import Estimate
     from ....domain.settings.recipe import Recipe
+    from ....domain.settings.settings import Policy
     from ....projections.state.state import State
     from ...store.ledger import Ledger
 
@@ -38,14 +39,15 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
     events = (recorded.event for recorded in ahead.read(1, None, TOPICS))
     dataset = build_dataset(events, ahead.get_content, role, below, recipe)
     declined = f"{dataset.lessons} usable examples, {minimum} are needed" if dataset.lessons < minimum else None
-    if policy.model.backend == Backend.ENDPOINT:
-        declined = "the model runs on an endpoint and cannot be trained here; set model.backend to local"
+    if problem := complain_of_place(policy, policy, role, policy.launch(role).launcher):
+        declined = problem
     if (own := policy.role_model(role)) is not None:
         declined = own.why_untrained(role)
     retries = policy.training(role).retries
     again = sum(run.started.is_repeatable for run in (find_uncorrected(ledger, role, below, recipe) if retries else ()))
     estimate = None
-    if declined is None:
+    is_tuned = declined is None and policy.is_remote
+    if declined is None and not is_tuned:
         base = base_of(policy, ledger.get_content)
         if probes:
             prepare_base(base, say)
@@ -75,11 +77,24 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
         )
     if pages:
         print_line(f"{count(pages, 'fresh page')} of each task that failed would be practised; successes are added")
+    if is_tuned:
+        print_line(_say_tuning(ledger, policy, len(dataset.examples)))
+        return
     if estimate is None:
         print_line(f"it would be declined: {declined}")
         return
     print_table(("it would take", Column("about", wraps=16)), _rows(estimate, recipe, Prices.of(policy)))
     print_line(f"known from: {estimate.basis}")
+
+
+def _say_tuning(ledger: Ledger, policy: Policy, examples: int) -> str:
+    """What would leave, where to, and what it would cost."""
+    tokens, basis = estimate_tokens(ledger, policy.model.base, examples)
+    cost = (
+        "its cost is unknown" if tokens is None else f"about {tokens} tokens, {Prices.of(policy).tuning(tokens).price}"
+    )
+    sent = f"{policy.model.endpoint} would get the dataset, tune {policy.model.base} on it, and keep the weights"
+    return f"{sent}; {cost}: {basis}"
 
 
 def _document(

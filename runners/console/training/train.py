@@ -170,7 +170,7 @@ def cancel(
     """
     from ...use_cases.trainings import cancel_training
 
-    cancelled = cancel_training(open_ledger(db), training, reason=reason, actor=name_actor(by))
+    cancelled = cancel_training(open_ledger(db), training, reason=reason, actor=name_actor(by), say=say)
     print_line(f"training {cancelled.hex[:8]} is cancelled")
 
 

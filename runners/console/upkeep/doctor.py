@@ -13,7 +13,7 @@ import typer
 
 from ....domain.errors import GrokputerError
 from ....domain.settings.settings import ROLES
-from ....domain.vocabulary import OPEN_TRAININGS, AdapterStatus, Backend, DeliveryStatus
+from ....domain.vocabulary import OPEN_TRAININGS, UNJUDGED, AdapterStatus, Backend, DeliveryStatus
 from ...store.place import open_store, read_place
 from ...wiring.extras import install_command
 from ..hints import suggest
@@ -190,10 +190,7 @@ def _check_worker(log: Log, state: State) -> Check:
     from ...store.port import LEASE
 
     waiting = sum(training.status in OPEN_TRAININGS for training in state.registry.trainings.values())
-    waiting += sum(
-        adapter.status in (AdapterStatus.REGISTERED, AdapterStatus.PROVEN)
-        for adapter in state.registry.adapters.values()
-    )
+    waiting += sum(adapter.status in UNJUDGED for adapter in state.registry.adapters.values())
     if (worker := log.database.holder(LEASE)) is not None:
         return Check("worker", "ok", f"{worker} is at work, {waiting} waiting")
     if waiting:
@@ -215,7 +212,7 @@ def _check_models(state: State, log: Log) -> Iterator[Check]:
         yield Check("model", *check_endpoints(policy.model.endpoint, [policy.model.base], "model.endpoint")[:2])
     elif policy.model.backend == Backend.ENDPOINT:
         used = [
-            name
+            adapter.model or name
             for name, adapter in state.registry.adapters.items()
             if adapter.status in (AdapterStatus.LIVE, AdapterStatus.CANARY)
         ]
@@ -287,6 +284,9 @@ def _check_weights(log: Log, state: State) -> Iterator[Check]:
         yield Check("weights", "fail", str(error))
         return
     for name, adapter in state.registry.adapters.items():
+        if adapter.is_tuned:
+            yield Check(name, "ok", f"the model {adapter.model} at {adapter.endpoint}, which keeps its weights")
+            continue
         try:
             store.path(adapter.weights)
             yield Check(name, "ok", f"{adapter.weights[:19]}, as stored")

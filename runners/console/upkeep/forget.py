@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +16,7 @@ from ..rendering import print_json, print_line, say
 
 if TYPE_CHECKING:
     from ...archive.erasure import Target, Words
+    from ...improvement.tuning.elsewhere import CopyElsewhere
     from ...use_cases.erasures import Erasure
 
 
@@ -40,7 +42,8 @@ def forget(
 
     No byte of them is left in the log's files, and texts that no event names are deleted too. The events stay, and so does the
     proof over them ('grokputer verify').
-    Adapters that were trained on the words are named. Delete backups, exports and datasets that you made yourself.
+    Adapters that were trained on the words are named, and so is what endpoints have of them: datasets that were sent there are
+    deleted there where that is possible, tuned models are not. Delete backups, exports and datasets that you made yourself.
     It prints the number of texts and asks first, unless --yes is given.
 
     \b
@@ -71,7 +74,8 @@ def _report(target: Target, done: Erasure, as_json: bool, manner: str) -> None:
     if as_json:
         shown: dict[str, Any] = {"texts": len(words.keys), "runs": sorted(words.runs), "adapters": words.adapters}
         shown |= {"unnamed": words.unnamed, "plain_names": words.plain}
-        print_json({**shown, "trainings_requested": done.requested})
+        elsewhere = [asdict(copy) for copy in done.elsewhere]
+        print_json({**shown, "trainings_requested": done.requested, "elsewhere": elsewhere})
         return
     if not words.keys:
         print_line(f"there are no words of {_name(target)}")
@@ -84,6 +88,8 @@ def _report(target: Target, done: Erasure, as_json: bool, manner: str) -> None:
             say(
                 "what they learnt is in their weights; ask for a training without them with --retrain or 'grokputer train'"
             )
+    for copy in done.elsewhere:
+        print_line(_say_copy(copy, manner))
     for role, why in done.refused.items():
         say(f"no training is requested: {why}; then run 'grokputer train {role}'")
     for role in done.requested:
@@ -104,6 +110,24 @@ def _print_left(words: Words) -> None:
             f"{count(words.plain, 'event')} of an earlier version {'hold' if words.plain > 1 else 'holds'} the name itself, "
             "which stays: a stored event never changes"
         )
+
+
+def _say_copy(copy: CopyElsewhere, manner: str) -> str:
+    """What an endpoint has of a training on the words, and who deletes it."""
+    where, by_hand = f"at {copy.endpoint}, of training {short_id(copy.training)}", "delete it there by hand"
+    match copy.kind:
+        case "model":
+            return f"model {copy.id} {where}: it cannot be reached from here, and keeps what it learnt; {by_hand}"
+        case "job":
+            return f"job {copy.id} {where}: it is tuning on them; 'grokputer train cancel {short_id(copy.training)}' ends it"
+    name = f"file {copy.id} {where}"
+    if copy.is_deleted:
+        return f"{name}: deleted there"
+    if manner:
+        return f"{name}: {manner}deleted there"
+    if copy.is_named:
+        return f"{name}: it may have been sent, and {copy.problem}; look there, and {by_hand}"
+    return f"{name}: not deleted there: {copy.problem}; {by_hand}"
 
 
 def _name(target: Target) -> str:

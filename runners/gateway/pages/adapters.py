@@ -18,7 +18,7 @@ from ....domain.events import (
 )
 from ....domain.rules.cost import Prices
 from ....domain.settings.settings import ROLES
-from ....domain.vocabulary import OPEN_TRAININGS, Scope, TrainingStatus
+from ....domain.vocabulary import OPEN_TRAININGS, Place, Scope, TrainingStatus
 from ....projections.explain.history import family_of, read_parents
 from ....projections.wording.sentences import short_text
 from ...explain.curves import draw_loss
@@ -199,8 +199,11 @@ def _estimate(log: Log, state: State, training: Training, events: Sequence[Event
     if len(steps) > 1 and steps[-1].step > steps[0].step:
         pace_s = _seconds(steps[0].time, steps[-1].time) / (steps[-1].step - steps[0].step)
         left_s = round(pace_s * (steps[-1].steps - steps[-1].step), 1)
+    so_far = {"spent_s": round(spent_s, 1), "left_s": left_s}
+    if training.launcher == Place.OPENAI:
+        return {**so_far, "cost": None, "price": "as the endpoint bills it"}
     cost = Prices.of(state.policy).cost(spent_s)
-    return {"spent_s": round(spent_s, 1), "left_s": left_s, "cost": cost.to_json(), "price": str(cost)}
+    return {**so_far, "cost": cost.to_json(), "price": str(cost)}
 
 
 def _seconds(first: datetime, last: datetime) -> float:

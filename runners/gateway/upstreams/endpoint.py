@@ -73,7 +73,7 @@ class EndpointUpstream:
             await self._session.close()
 
     def _post(self, exchange: Exchange, headers: Mapping[str, str]) -> Any:
-        body = dict(exchange.asked.body) | {"model": exchange.adapter or exchange.model.base}
+        body = dict(exchange.asked.body) | {"model": exchange.name_there}
         if exchange.asked.is_stream:  # the log needs the counts, also where the client does not ask for them
             given = body.get("stream_options")
             body["stream_options"] = {**(given if isinstance(given, dict) else {}), "include_usage": True}
@@ -97,8 +97,8 @@ class EndpointUpstream:
 
     async def _require_served(self, exchange: Exchange) -> None:
         """Raise ``NoAnswer`` where the endpoint does not list the adapter: it may answer any name with another model."""
-        name, endpoint = exchange.adapter, exchange.model.endpoint or ""
-        if name is None:
+        name, endpoint = exchange.name_there, exchange.model.endpoint or ""
+        if exchange.adapter is None:
             return
         asked, names = self._listed.get(endpoint, (0.0, set[str]()))
         if name not in names or time.monotonic() - asked > LISTED_S:
@@ -112,7 +112,8 @@ class EndpointUpstream:
                     names = read_models(await _read(response))
                 self._listed[endpoint] = time.monotonic(), names
         if name not in names:
-            words = f"does not serve the adapter {name}; load it there under its name"
+            words = f"does not serve the adapter {exchange.adapter}"
+            words += f", its model {name}" if exchange.tuned else "; load it there under its name"
             raise _no_answer(exchange, words, reason=FailureReason.ERROR)
 
 

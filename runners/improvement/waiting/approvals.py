@@ -16,7 +16,7 @@ from ....domain.settings.recipe import Recipe
 from ....domain.vocabulary import Place
 from ...store.ledger import Ledger
 from ...wiring.extras import require
-from ..estimates import estimate_from_history
+from .estimates import estimate_from_history, estimate_tokens
 
 if TYPE_CHECKING:
     from ....adapters.serving.base_model import Base
@@ -31,25 +31,45 @@ def hold_if_too_dear(
     ``file`` is its dataset. The cost is that of the newest training like it in the log; for a training of this machine
     without one, a few steps are tried. Prices are those of now.
     """
-    bound = policy.launch(job.role).max_cost
-    if job.is_held or job.approved is not None or not bound or job.dataset is None:
+    if not _is_bound(policy, job) or job.dataset is None:
         return job
     estimate = estimate_from_history(ledger, policy, job.dataset.examples, recipe)
     if estimate.duration_s is None and policy.launch(job.role).launcher == Place.PROCESS:
         estimate = _try_out(file, recipe, base, estimate)
-    currency = policy.cost.currency
     money = None if estimate.duration_s is None else Prices.of(policy).cost(estimate.duration_s).money
+    return _hold_over(ledger, policy, job, money, estimate.duration_s, estimate.basis)
+
+
+def hold_tuning_if_too_dear(ledger: Ledger, policy: Policy, job: TrainingJob) -> TrainingJob:
+    """The same for a training at an endpoint: by the tokens of the newest one there, and ``cost.tuning_price``."""
+    if not _is_bound(policy, job) or job.dataset is None:
+        return job
+    tokens, basis = estimate_tokens(ledger, policy.model.base, job.dataset.examples)
+    money = None if tokens is None else Prices.of(policy).tuning(tokens).money
+    return _hold_over(ledger, policy, job, money, None, basis)
+
+
+def _is_bound(policy: Policy, job: TrainingJob) -> bool:
+    """Whether the cost is bounded, and nobody was asked about the training yet."""
+    return bool(policy.launch(job.role).max_cost) and not job.is_held and job.approved is None
+
+
+def _hold_over(
+    ledger: Ledger, policy: Policy, job: TrainingJob, money: float | None, duration_s: float | None, basis: str
+) -> TrainingJob:
+    """The job, held where the money is over the bound or unknown."""
+    bound, currency = policy.launch(job.role).max_cost, policy.cost.currency
     if money is not None and money <= bound:
         return job
-    reason = f"its cost is unknown, as {estimate.basis}; up to {bound:g} {currency} need no approval"
+    reason = f"its cost is unknown, as {basis}; up to {bound:g} {currency} need no approval"
     if money is not None:
         reason = f"it would cost about {money:.2f} {currency}; up to {bound:g} {currency} need no approval"
     numbers: dict[str, Any] = {
         "money": None if money is None else round(money, 6),
-        "duration_s": estimate.duration_s,
+        "duration_s": duration_s,
         "max_cost": bound,
         "currency": currency,
-        "basis": estimate.basis,
+        "basis": basis,
     }
     return ledger.write(
         TrainingJob,

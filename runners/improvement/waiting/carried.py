@@ -11,8 +11,9 @@ from ....domain.errors import Hint, NotPossible
 from ....domain.events import TrainingCompleted
 from ....domain.settings.recipe import Recipe
 from ....domain.vocabulary import Place
+from ...lessons.datasets import dataset_file
 from ...wiring.services import Services
-from ..trainings import base_at_request, check_result, complete_training, dataset_file, parent_weights, training_folder
+from ..trainings import base_at_request, check_result, complete_training, parent_weights, training_folder
 
 if TYPE_CHECKING:
     from ...store.ledger import Ledger

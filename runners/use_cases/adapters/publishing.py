@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from ....domain.errors import Hint, NotPossible, UnknownAdapter
 from ....projections.explain.card import write_card
 from ...improvement.process_manager import process_new_events
-from ...improvement.publishing import not_pushed, pull_adapter, push_adapter, require_published
+from ...improvement.publishing import not_pushed, pull_adapter, push_adapter, require_published, require_weighed
 from ...store.states import load_state
 from ...wiring.extras import require
 from ...wiring.models import base_of, prepare_base
 from ...wiring.registries import obtain_weights, open_registry
-from ...wiring.services import require_adapter, unknown_adapter
+from ...wiring.services import unknown_adapter
 
 if TYPE_CHECKING:
     from ....projections.state.state import State
@@ -66,7 +66,8 @@ def choose_missing(log: Log, names: Sequence[str]) -> list[str]:
     state = load_state(log)
     require_published(state)
     store = open_registry(state.policy, log.path)
-    gone = [known.name for known in state.registry.adapters.values() if not store.has(known.weights)]
+    known = [it for it in state.registry.adapters.values() if not it.is_tuned]
+    gone = [it.name for it in known if not store.has(it.weights)]
     return [_name(state, name) for name in names] or gone
 
 
@@ -84,7 +85,7 @@ def export(
     adapter's, ``DamagedWeights``, ``ModelError``, ``MissingExtra``.
     """
     state = load_state(log)
-    known = require_adapter(adapter, state.registry.adapters)
+    known = require_weighed(adapter, state, "exported")
     if folder.exists():
         raise NotPossible(f"{folder} exists; name a new folder")
     weights = obtain_weights(state, log.path, known)

@@ -23,7 +23,8 @@ from ....domain.settings.sizes import resolve_for_base
 from ....projections.explain.failures.ended_run import EndedRun
 from ....projections.explain.failures.group import FailureGroup
 from ....projections.wording.sentences import count, short_id
-from ...improvement.estimates import estimate_from_history
+from ...improvement.tuning.tunings import complain_of_place
+from ...improvement.waiting.estimates import estimate_from_history, estimate_tokens
 from ...store.states import load_state
 from ...store.texts.ahead import LogAhead
 from ...wiring.services import base_of
@@ -175,7 +176,7 @@ def _plan(log: Log, state: State, role: str, events: Sequence[Event]) -> _Plan:
         if (own := policy.role_model(role)) is not None:
             return replace(plan, obstacle=own.why_untrained(role))
         if policy.is_remote:
-            return replace(plan, obstacle="the model runs on an endpoint and cannot be trained here")
+            return _at_endpoint(log, policy, role, plan, len(dataset.examples), obstacle)
         parameters = base_of(policy, log.get_content).count_parameters()
         estimate = estimate_from_history(
             log, policy, len(dataset.examples), resolve_for_base(policy, role, recipe, parameters).recipe
@@ -187,6 +188,15 @@ def _plan(log: Log, state: State, role: str, events: Sequence[Event]) -> _Plan:
     price = None if estimate.duration_s is None else Prices.of(policy).cost(estimate.duration_s).price
     missing = dataset.missing_for_gate(policy.gate(role).minimum) if policy.gate(role).enabled else 0
     return replace(plan, duration_s=estimate.duration_s, price=price, obstacle=obstacle, gate_missing=missing)
+
+
+def _at_endpoint(log: Log, policy: Policy, role: str, plan: _Plan, examples: int, obstacle: str) -> _Plan:
+    """What a training at the endpoint of the model would cost, or why there can be none."""
+    if problem := complain_of_place(policy, policy, role, policy.launch(role).launcher):
+        return replace(plan, obstacle=problem.partition(";")[0])
+    tokens, _ = estimate_tokens(log, policy.model.base, examples)
+    price = None if tokens is None else Prices.of(policy).tuning(tokens).price
+    return replace(plan, price=price, obstacle=obstacle)
 
 
 def _advise(

@@ -23,7 +23,7 @@ from grokputer.runners.archive.integrity import verify
 from grokputer.runners.archive.replay import replay
 from grokputer.runners.feedback.ratings import record_rating
 from grokputer.runners.improvement.process_manager import process_new_events
-from grokputer.runners.improvement.trainings import dataset_for
+from grokputer.runners.lessons.datasets import dataset_for
 from grokputer.runners.store.log import Log
 from grokputer.runners.store.sqlite.connection import connect
 from story import Story

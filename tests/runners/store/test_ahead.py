@@ -18,7 +18,7 @@ from grokputer.projections.explain.assignments import trace_run
 from grokputer.projections.explain.lineage import trace
 from grokputer.runners.agent.attempts import find_run, find_runs
 from grokputer.runners.archive.erasure import Target, find_words
-from grokputer.runners.improvement.trainings import dataset_for
+from grokputer.runners.lessons.datasets import dataset_for
 from grokputer.runners.lessons.gather import teaching_runs
 from grokputer.runners.sessions.export import export_sessions
 from grokputer.runners.store.log import LogAsOf

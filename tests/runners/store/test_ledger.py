@@ -166,17 +166,18 @@ def test_topics_are_the_ones_every_log_has() -> None:
     """A topic is never renamed; this list only ever grows."""
     assert sorted(EVENTS) == [
         "AccessKeyIssued", "AccessKeyRevoked",
-        "AdapterEvaluated", "AdapterPromoted", "AdapterPushFailed", "AdapterPushed", "AdapterRegistered", "AdapterRejected",
-        "AdapterRolledBack", "AdapterServed", "AdapterUnserved",
+        "AdapterAnswered", "AdapterEvaluated", "AdapterPromoted", "AdapterPushFailed", "AdapterPushed", "AdapterRegistered",
+        "AdapterRejected", "AdapterRolledBack", "AdapterServed", "AdapterUnserved",
         "AlertDelivered", "AlertDeliveryFailed", "AlertRaised", "AlertResolved", "AttemptInterrupted", "CanaryAssessed",
         "CanaryWeightSet", "ComparisonConcluded", "ComparisonStarted", "ContentErased", "CorrectionWithdrawn",
-        "CycleClosed", "CycleOpened", "DatasetBuilt", "ExamplesImported", "ExamplesSynthesized",
+        "CycleClosed", "CycleOpened", "DatasetBuilt", "DatasetSent", "ExamplesImported", "ExamplesSynthesized",
         "FeedbackGiven", "HeldOutJudged", "PicturesKept", "PolicyChanged", "RatingThresholdBreached", "RolloutPaused",
         "RolloutResumed",
-        "RolloutStarted", "ScheduleKept", "SessionImported", "StepTaken", "TaskAnswered", "TaskCorrected", "TaskFailed",
+        "RolloutStarted", "ScheduleKept", "SentDatasetDeleted", "SessionImported", "StepTaken", "TaskAnswered", "TaskCorrected",
+        "TaskFailed",
         "TaskGraded", "TaskJudged", "TaskRated", "TaskStarted", "TaskSucceeded", "TrainingApproved",
         "TrainingCompleted", "TrainingDeclined", "TrainingFailed", "TrainingHeld", "TrainingPending",
-        "TrainingProgressed", "TrainingRequested", "TrainingStarted", "TriggerSuppressed",
+        "TrainingProgressed", "TrainingRequested", "TrainingStarted", "TriggerSuppressed", "TuningSubmitted",
         "WeightsFound", "WeightsMissed",
     ]  # fmt: skip
 
