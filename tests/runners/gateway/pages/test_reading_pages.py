@@ -77,6 +77,7 @@ def test_the_words_are_marked_on_the_picture_and_the_doubtful_ones_apart(visited
     marked = "[...document.querySelectorAll('#step-1 .screen .word')].map((it) => it.getAttribute('class'))"
     assert person.value(marked) == ["word", "word", "word low", "word"]
     assert person.value("document.querySelector('#step-1 .screen .word.low title').textContent") == "all, 70.0 %"
+    assert [person.text(f"#step-{number} h3") for number in (1, 2)] == ["What it read", "What it did"]
     person.click("#step-1 a[href*=reading]")
     assert person.path == visited.page
 
@@ -93,6 +94,7 @@ def test_a_person_corrects_a_word_on_its_place_and_it_is_the_fact_of_a_correctio
     person.leave("document.querySelector('form.reading').requestSubmit()")
     assert "saved: the lines of step 1" in person.text()
     assert visited.corrected() == ["human", "text:Draft[1]", "button:Safe all[2]", "text:Quit[3]", "entry:Title[4]"]
+    assert "of what was read, believed" in person.text()
     assert person.value("document.querySelector('#word-1').value") == "Safe"
     assert "read Save, 98.0 %" in person.text(".reading li:nth-child(2)")
 
