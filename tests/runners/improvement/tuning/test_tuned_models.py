@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from command_line import document, output, refused
 from gated import History
+from gateways import serving
 from tuning_server import TuningServer
 from tunings import KEY, request, topics, train, tuned_history
 
@@ -78,6 +79,24 @@ def test_a_model_that_is_not_listed_yet_waits_and_one_that_is_dropped_is_an_erro
     history.set(**{"model.endpoint": "http://127.0.0.1:9/v1"})
     with pytest.raises(NotServed, match=r"set model\.backend to openai and model\.endpoint to that"):
         history.parts.prepare("lora-v1")
+
+
+def test_a_gateway_asks_for_the_model_that_the_adapter_is(server: TuningServer, history: History) -> None:
+    train(history)
+    history.parts.close()
+    history.ledger.close()
+    asking = {"model": "lora-v1", "messages": [{"role": "user", "content": "what next?"}]}
+    with serving(history.ledger.path) as gateway:
+        status, headers, answered = gateway.ask("/chat/completions", asking)
+        [name] = server.tuned
+        assert (status, headers["x-grokputer-adapter"]) == (200, "lora-v1")
+        assert answered["choices"][0]["message"]["content"] == "DONE"
+        assert server.asked[-1].body["model"] == name
+        server.tuned.clear()
+        status, _, _ = gateway.ask("/chat/completions", asking)
+        assert status == 502
+    [newest, *_] = document("runs", db=history.ledger.path)
+    assert (newest["adapter"], newest["reason"]) == ("lora-v1", "error")
 
 
 def test_what_needs_weights_refuses_and_the_commands_say_what_the_adapter_is(
