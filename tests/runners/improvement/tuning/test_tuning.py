@@ -28,7 +28,7 @@ def reason(job: TrainingJob) -> str:
     return str(vars(job.over).get("reason"))
 
 
-def test_the_file_has_the_prompts_that_the_endpoint_is_asked_with(server: TuningServer, tmp_path: Path) -> None:
+def test_the_file_has_the_prompts_of_runs_and_no_key_is_kept(server: TuningServer, tmp_path: Path) -> None:
     history = tuned_history(tmp_path / "events.db", server, 8)
     training = request(history)
     Worker(history.ledger, history.parts, Reporter())._train(process_new_events(history.ledger))
@@ -41,6 +41,8 @@ def test_the_file_has_the_prompts_that_the_endpoint_is_asked_with(server: Tuning
     assert rows[0]["messages"][-1] == {"role": "assistant", "content": "DONE"}
     assert job.asked["method"]["supervised"]["hyperparameters"] == {"n_epochs": "auto"}
     assert job.asked["model"] == "tiny-base" and job.asked["suffix"].startswith("grokputer-")
+    assert {it.key for it in server.asked} == {f"Bearer {KEY}"}
+    assert KEY.encode() not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     history.parts.close()
 
 
@@ -190,7 +192,6 @@ def test_a_worker_that_ends_after_any_call_leaves_one_file_and_one_job(
     keeps_metadata: bool, server: TuningServer, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.keeps_metadata = keeps_metadata
-    history.set(**{"gate.enabled": False})
     training = request(history)
     for name in MOMENTS:
         with monkeypatch.context() as patch:
