@@ -17,6 +17,7 @@ from ..network.hosts import AllowList, BadAddress, read_url
 from ..network.proxy import Proxy
 from .connection import CALL_S, CommandFailed, Connection, NoAnswer
 from .downloads import Downloads
+from .failures import explain_failure
 from .folder import make_folder
 from .tab import Chooser, Dialog, Session, Tab
 
@@ -339,8 +340,7 @@ class Visit:
             self.stop_loading()
             return f"{place} did not answer within {LOAD_S:g} s"
         self.settle(LOAD_S)
-        why = (answer or {}).get("errorText", "").replace("net::ERR_ABORTED", "")
-        return self.take_given_up() or (f"{url} cannot be opened: {why}" if why else "")
+        return self.take_given_up() or explain_failure(place, (answer or {}).get("errorText", ""))
 
     def show(self, tab: Tab) -> None:
         """Make the tab the active one."""

@@ -83,9 +83,12 @@ def read_url(url: str) -> Place:
         raise BadAddress(f"the URL {url[:60]!r} has spaces or control signs, or more than {LONGEST_URL} characters")
     try:
         parts = urlsplit(url)
-        port = parts.port
     except ValueError:
         raise BadAddress(f"{url[:200]!r} is no URL; one begins with http:// or https:// and a host") from None
+    try:
+        port = parts.port
+    except ValueError:
+        raise BadAddress(f"{url[:200]!r} has no port that there is; a port is a number from 1 to 65535") from None
     if parts.scheme not in SCHEMES or not parts.hostname:
         raise BadAddress(f"{url[:200]!r} is no page of the web; a URL begins with http:// or https:// and a host")
     if parts.username is not None or parts.password is not None:

@@ -83,6 +83,27 @@ def test_a_link_to_a_server_that_never_answers_is_the_error_of_the_step_and_the_
     assert not browse.act("WAIT").error
 
 
+def test_a_page_that_cannot_be_opened_says_why_in_words_and_names_its_url_once(browse: Browse, server: Pages) -> None:
+    def end(handler: BaseHTTPRequestHandler) -> None:
+        handler.close_connection = True
+
+    server.clear(index="<p>fine", end=end)
+    place = f"127.0.0.1:{server.port}"
+    for url, why in (
+        (f"{server.url}/end", f"{place} ended the connection without an answer"),
+        (f"{server.url}/none", f"{place} answered with an error and no page"),
+        (
+            "http://127.0.0.1:22/",
+            "127.0.0.1:22 is not opened: browsers open no page at this port, which other services use",
+        ),
+        ("http://127.0.0.1:99999/", "has no port that there is; a port is a number from 1 to 65535"),
+    ):
+        with pytest.raises(EnvironmentUnavailable) as refused:
+            browse.reset(f"{url} Look", 0)
+        said = str(refused.value)
+        assert said.endswith(why) and said.count(url) == 1 and "net::" not in said
+
+
 def half(waiting: threading.Event) -> Answer:
     """A page whose second half never comes."""
 
