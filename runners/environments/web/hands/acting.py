@@ -5,6 +5,7 @@ Each function does one thing and returns why it could not be done, in words; emp
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,6 +30,9 @@ DRAG_STEPS = 5
 
 SET_BY_VALUE = ("date", "time", "month", "week", "datetime-local", "color", "range")
 """Fields with parts of their own, which no text can be typed into."""
+
+NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?", re.IGNORECASE)
+"""What can be typed into a field of numbers, in any language."""
 
 SET_VALUE = """function (value) {
   this.value = value;
@@ -133,9 +137,8 @@ def _use_browser(visit: Visit, line: Shown, action: Action) -> str:
     """An action on a line that is no element of a page."""
     name, _, rest = line.name.partition(" ")
     if action.verb == "TYPE" and name == "address":
-        url = action.text.strip()
         try:
-            return visit.open(url if "://" in url else f"https://{url}")
+            return visit.open(_whole_url(action.text.strip(), visit.tab.url))
         except BadAddress as error:
             return str(error)
     if action.verb == "TYPE" and name == "answer" and visit.dialog is not None:
@@ -152,6 +155,14 @@ def _use_browser(visit: Visit, line: Shown, action: Action) -> str:
     elif name == "file":
         return choose_file(visit, rest)
     return ""
+
+
+def _whole_url(written: str, current: str) -> str:
+    """The URL with its scheme: without one, that of the current page on the same host and port, else ``https``."""
+    if "://" in written:
+        return written
+    host = written.partition("/")[0].lower()
+    return f"http://{written}" if current.startswith(f"http://{host}/") else f"https://{written}"
 
 
 # ---- The mouse ---------------------------------------------------------------------------------------------------------
@@ -240,6 +251,8 @@ def _type(visit: Visit, element: Element, text: str) -> str:
         aim(visit, element)
         taken = _call(visit, element, SET_VALUE, text.strip())
         return "" if taken == text.strip() else f"the field does not take {text.strip()[:40]!r}"
+    if element.kind == "input.number" and not _is_number(text):
+        return f"the field takes a number and not {text.strip()[:40]!r}"
     if not takes_text(element.kind):
         return "it takes no text"
     _click(visit, element, "CLICK")
@@ -250,6 +263,11 @@ def _type(visit: Visit, element: Element, text: str) -> str:
     else:
         _press(visit, "delete")
     return ""
+
+
+def _is_number(text: str) -> bool:
+    """Whether a field of numbers takes the text; it takes none too."""
+    return NUMBER.fullmatch(text.strip()) is not None or not text.strip()
 
 
 def _choose(visit: Visit, option: Element) -> str:

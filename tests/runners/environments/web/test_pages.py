@@ -162,6 +162,24 @@ def test_what_cannot_be_done_is_said_in_one_sentence_and_changes_nothing(browse:
     assert "Gone" not in str(browse.act(f"CLICK{gone}").lines)
 
 
+def test_a_field_of_numbers_says_that_it_takes_no_words(browse: Browse, server: Pages) -> None:
+    server.clear(index='<input type="number" value="1" aria-label="Count">')
+    page = browse.reset(f"{server.url}/ Fill in", 0)
+    page = do(browse, page, "TYPE", "Count", "abc")
+    assert page.error.endswith("the field takes a number and not 'abc'") and texts(page) == ["input.number=1:Count"]
+    page = do(browse, page, "TYPE", "Count", "-2.5")
+    assert not page.error and texts(page) == ["input.number=-2.5:Count"]
+    page = do(browse, page, "TYPE", "Count", "")
+    assert not page.error and texts(page) == ["input.number:Count"]
+
+
+def test_an_address_without_a_scheme_keeps_that_of_the_page_on_the_same_host(browse: Browse, server: Pages) -> None:
+    server.clear(index="<p>first", next="<p>next page")
+    page = browse.reset(f"{server.url}/ Look", 0)
+    page = do(browse, page, "TYPE", "address:", f"127.0.0.1:{server.port}/next")
+    assert not page.error and texts(page) == ["p:next page"]
+
+
 LONG = "<style>p{margin:20px}</style><div id=top>top</div>" + "".join(f"<p>row {n}</p>" for n in range(200))
 
 
