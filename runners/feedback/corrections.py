@@ -78,9 +78,9 @@ def correct_by_hand(
     """Record a person's correction: the actions that do the task from step ``first`` on, or the right answer.
 
     Raises ``BadCorrection`` when the actions, tried in the environment, do not succeed. Where the environment does not
-    judge, they only have to end the episode, and are recorded as unverified. The environment is None where another
-    program did the task: then the answer is for step ``first``, or, where that is 0, for the only step. ``calls`` are the
-    right calls of functions, beside the one answer or, where it is blank, in its place.
+    judge, each must be carried out and the last must end the episode; they are recorded as unverified. The environment is
+    None where another program did the task: then the answer is for step ``first``, or, where that is 0, for the only step.
+    ``calls`` are the right calls of functions, beside the one answer or, where it is blank, in its place.
     """
     if not calls and not (written and all(text.strip() for text in written)):
         raise BadCorrection("a correction must not be empty; give the answer, or each action in its order")
@@ -99,7 +99,8 @@ def correct_by_hand(
     if plan is not None and is_plan_step(run, first) and parse_plan(written[0]) is not None:
         plan, written = written[0], written[1:]
     steps = try_again(ledger, run, environment, act_by_hand(plan, written), first, len(written))
-    if not steps or not is_success(steps[-1].page):
+    has_failed = not started.is_verified and any(step.page.error for step in steps)  # nothing else tells a wrong action
+    if not steps or not is_success(steps[-1].page) or has_failed:
         raise BadCorrection(
             f"these actions do not do the task: {_explain(steps, len(written))}; no correction was recorded"
         )

@@ -16,6 +16,7 @@ from grokputer import NotPossible, OpenLog
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.events import TaskStarted
 from grokputer.runners.agent.runner import task_of
+from grokputer.runners.feedback.corrections import BadCorrection
 
 PAGE = "<h1>Shop</h1><iframe src='http://localhost:{port}/other' width=200 height=90></iframe>"
 WORDS = "Find the secret price"
@@ -44,6 +45,15 @@ def test_words_are_done_on_a_page_which_reaches_the_allowed_hosts_too(log: OpenL
     assert "h2:Other host" in prompt(log)
     with pytest.raises(NotPossible, match="give the page by url"):
         log.run(WORDS, allow=["localhost"])
+
+
+def test_actions_of_a_correction_that_nothing_judges_must_each_be_carried_out(log: OpenLog, server: Pages) -> None:
+    server.clear(index="<button>Buy</button>")
+    run = log.run(WORDS, url=f"{server.url}/").run
+    for action, why in (("nonsense", "cannot read 'nonsense' as an action"), ("CLICKbutton:Buy[60]", "there is no")):
+        with pytest.raises(BadCorrection, match=f"action 1, .*{why}.*; no correction was recorded"):
+            log.correct(run, actions=[action, "DONE"])
+    assert log.correct(run, actions=["CLICKbutton:Buy[2]", "DONE"]).steps == 2
 
 
 def test_words_and_url_of_a_run_on_a_page_are_content_that_can_be_erased(
