@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ...domain.aggregates.run import TaskRun
-from ...domain.errors import NotPossible
+from ...domain.errors import ModelError, NotPossible
 from ...domain.events import Capability, TaskAnswered, TaskFailed
-from ...domain.page.media import AUDIO, IMAGE, kinds_of, read_url
+from ...domain.page.media import AUDIO, IMAGE, complain_of_untaken, kinds_of, read_url
 from ...domain.ports import require_taken, takes_of
 from ...domain.rules.roles import READS, roles_in
 from ...domain.rules.routing import Route
@@ -246,6 +246,9 @@ def _read_pictures(services: Services, environment: Environment, role: str, inpu
         read = ReadPictures(environment, [read_url(url)[1] for url in pictures.values()])
         if read.words():
             return read
+        if not is_taken:
+            problem = complain_of_untaken({IMAGE}, takes_of(services.model), services.base_label)
+            raise ModelError(f"no words were read on the task's pictures, and {problem}")
     require_taken(services.model, pictures, services.base_label)
     return environment
 

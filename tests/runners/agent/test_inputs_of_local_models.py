@@ -50,9 +50,13 @@ def part(url: str) -> dict[str, Any]:
 def test_a_model_without_eyes_is_not_asked_about_a_picture_and_nothing_is_recorded(
     tiny_base: Path, tmp_path: Path
 ) -> None:
-    path = log_on(tmp_path, tiny_base)
+    pytest.importorskip("rapidocr")
+    path, why = (
+        log_on(tmp_path, tiny_base),
+        r"no words were read on the task's pictures, and .* takes no pictures; set model",
+    )
     with grokputer.open(path) as log:
-        with pytest.raises(ModelError, match=r"takes no pictures; set model\.base to a model that does"):
+        with pytest.raises(ModelError, match=why):
             log.run(QUESTION, environment="chat", images=[_bytes(RED)])
         assert not list(log.events(topics=["TaskStarted"]))
 
