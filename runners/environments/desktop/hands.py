@@ -124,6 +124,8 @@ class Hands:
     def _type(self, element: Element, view: View, text: str) -> None:
         if element.kind not in TYPED or element.node is None:
             raise NotDone(f"a {element.kind} takes no text; type into an entry or a textarea")
+        if "\n" in text and "single-line" in element.node.states:
+            raise NotDone("a field of one line takes no new line; KEY Return presses Enter in it")
         now = self._reader.look_again(element.node)
         if now is not None and not {"editable", "focusable"} & now.states:
             raise NotDone("the element takes no text")

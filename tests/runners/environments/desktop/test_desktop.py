@@ -62,6 +62,13 @@ def test_a_text_in_any_script_arrives_as_it_is(begin: Begin, text: str) -> None:
     assert page.reward == 1
 
 
+def test_a_new_line_in_a_field_of_one_line_is_refused_and_nothing_is_typed(begin: Begin) -> None:
+    episode = begin(ENTRY)
+    before, page = episode.page, episode.act(fill("a\\nx")(episode.page))
+    assert page.error == "a field of one line takes no new line; KEY Return presses Enter in it"
+    assert page.lines == before.lines
+
+
 def test_typing_replaces_the_value_and_nothing_empties_it(begin: Begin) -> None:
     episode = begin(ENTRY)
     for text in ("first", "second", ""):
