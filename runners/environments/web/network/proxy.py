@@ -28,6 +28,9 @@ MOST_REFUSALS = 50
 LONGEST_HEAD = 64 << 10
 """Bytes of a request's head."""
 
+OF_THE_BROWSER = ("connectivitycheck.gstatic.com",)
+"""Hosts that Chromium itself asks when a page cannot be opened. They are refused, and no page did it, so no page tells it."""
+
 CONNECT_S = 10.0
 IDLE_S = 60.0
 """How long a connection may be without a byte; chosen: a page that waits longer shows what it has."""
@@ -112,6 +115,7 @@ class Proxy:
 
     def _serve(self, browser: socket.socket) -> None:
         server: socket.socket | None = None
+        request: _Request | None = None
         try:
             with self._lock:
                 allowed = self._allowed
@@ -132,7 +136,8 @@ class Proxy:
                 server.sendall(request.opening)
             self._pass_on(browser, server, request, rest)
         except Refused as refused:
-            self.refuse(str(refused))
+            if request is None or request.place.host not in OF_THE_BROWSER:
+                self.refuse(str(refused))
             _answer(browser, "403 Forbidden", f"refused: {refused}")
         except OSError as error:
             _answer(browser, "502 Bad Gateway", f"the server cannot be reached: {error.strerror or error}")

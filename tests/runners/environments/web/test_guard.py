@@ -110,3 +110,11 @@ def test_a_run_knows_nothing_of_the_run_before_it(browse: Browse, server: Pages)
     first = browse.reset(f"{server.url}/ Look", 0)
     again = browse.reset(f"{server.url}/ Look", 0)
     assert texts(first) == texts(again) == ["p:kept: undefined"]
+
+
+def test_what_the_browser_asks_by_itself_is_refused_and_is_no_line_of_the_page(browse: Browse, server: Pages) -> None:
+    server.clear(
+        index="<p>here<img src=http://connectivitycheck.gstatic.com/generate_204><img src=http://other.test/x>"
+    )
+    [_, line, *_] = browse.reset(f"{server.url}/ Look", 0).lines
+    assert line.startswith("refused:other.test:80 is not one of") and "gstatic" not in line
