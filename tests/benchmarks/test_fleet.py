@@ -29,7 +29,7 @@ from grokputer.benchmarks.shards.tally import outcomes, tally, total, whole_runs
 from grokputer.benchmarks.shards.trial import checks
 from grokputer.benchmarks.shards.trial.cold import ColdLog, fill, try_storage
 from grokputer.benchmarks.shards.trial.reference import feed
-from grokputer.benchmarks.shards.trial.truth import play_one
+from grokputer.benchmarks.shards.trial.truth import Way, as_counted, play_one
 from grokputer.benchmarks.shards.world import WORSE, make_adapter, make_rollout, play
 from grokputer.domain.aggregates.base import ACTOR, Aggregate, Context
 from grokputer.domain.errors import LogError, NotPossible
@@ -325,11 +325,25 @@ def test_a_lag_is_the_time_until_the_position_or_a_later_one_was_passed() -> Non
 
 def test_batches_of_one_run_are_one_log_and_larger_ones_serve_all_their_runs() -> None:
     world = World(WORSE.success, WORSE.stars)
-    one = play_one(world, 1, 4, random.Random(1))
-    many = play_one(world, 1000, 4, random.Random(1))
+    one = play_one(world, Way("one log", 1, 1), random.Random(1))
+    many = play_one(world, Way("in batches", 1000, 4), random.Random(1))
     assert (one.verdict, many.verdict) == ("roll back", "roll back")
     assert one.counted == one.canary_runs
     assert many.counted < many.canary_runs and many.runs % 1000 == 0
+
+
+def test_a_batch_keeps_the_order_in_its_shards_unless_it_is_sorted() -> None:
+    draw = random.Random(3)
+    batch = [("canary" if draw.random() < 0.5 else "stable", draw.randint(0, 1), number) for number in range(40)]
+    kept = [*as_counted(batch, Way("kept", 40, 1), draw)]
+    spread = [*as_counted(batch, Way("spread", 40, 4), draw)]
+    by_hand = [*as_counted(batch, Way("sorted", 40, 4, is_sorted=True), draw)]
+    assert kept == batch
+    assert spread != batch and sorted(spread) == sorted(by_hand) == sorted(batch)
+    assert [run[:2] for run in by_hand] == sorted((run[:2] for run in batch), key=ORDER.index)
+
+
+ORDER = [("canary", 1), ("canary", 0), ("stable", 0), ("stable", 1)]
 
 
 def test_a_cold_event_is_proven_against_the_live_head_and_a_changed_file_is_refused(tmp_path: Path) -> None:

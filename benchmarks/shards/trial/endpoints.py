@@ -7,7 +7,7 @@ asks them is the product's: ``adapters/fleet``, its proof by log-probabilities, 
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 
 from grokputer.adapters.registry.local import WeightStore
@@ -38,7 +38,7 @@ def try_fleet(folder: Path) -> tuple[list[str], list[str]]:
 
     folder.mkdir(parents=True)
     base = build_base(folder / "base")
-    with quiet_libraries():
+    with quiet_libraries(), redirect_stdout(sys.stderr):
         weights = train_job(job(folder, base, click_examples(64, done=True))).adapter
     with ExitStack() as stack:
         model = LocalModel(Base(str(base)))

@@ -3,6 +3,9 @@
 Only the rule is real here, ``domain.evidence``: worlds and draws are those of ``benchmarks/rollout.py``, and no log is written.
 On one log the rule looks after each run, and the share changes with the next one. In batches the runs go on under the old share
 until their batch is counted, shard by shard; all runs until then are served, also those after the verdict.
+
+The last way shows why a batch keeps the order of its runs: where it does not, and its reader takes the canary's successes and
+the stable arm's failures first, the rule pairs them, and a canary that is too bad looks good.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ WORLDS = {
     "worse by the margin, .90/3.9": World(0.90, 3.9, is_null=True),
     "bad .80/3.3": World(0.80, 3.3),
 }
+SORTED = 100
+"""Runs of a batch that forgets their order."""
 CHUNK = 20
 """Rollouts of one seed."""
 
@@ -44,12 +49,21 @@ class End:
 
 
 @dataclass(frozen=True)
-class Part:
-    """Some rollouts of one world, in batches of so many runs of all shards."""
+class Way:
+    """How runs are counted: so many together of all shards, in the order in which they ran or sorted."""
 
-    world: World
+    name: str
     together: int
     shards: int
+    is_sorted: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rollouts of one world, counted in one way."""
+
+    world: World
+    way: Way
     count: int
     seed: str
 
@@ -57,18 +71,18 @@ class Part:
 def play(part: Part) -> list[End]:
     """The ends of the part's rollouts."""
     draw = random.Random(part.seed)
-    return [play_one(part.world, part.together, part.shards, draw) for _ in range(part.count)]
+    return [play_one(part.world, part.way, draw) for _ in range(part.count)]
 
 
-def play_one(world: World, together: int, shards: int, draw: random.Random) -> End:
-    """One rollout of which ``together`` runs are counted at a time; 1 is one log."""
+def play_one(world: World, way: Way, draw: random.Random) -> End:
+    """One rollout; runs that are counted one by one are one log."""
     evidence, weight = Evidence.begin(TERMS, WEIGHT_PERCENT), WEIGHT_PERCENT
     counted = served = runs = 0
     while True:
-        batch = [draw_run(world, weight, draw) for _ in range(together)]
+        batch = [draw_run(world, weight, draw) for _ in range(way.together)]
         runs += len(batch)
         served += sum(arm == "canary" for arm, _, _ in batch)
-        for arm, success, stars in in_order_of_shards(batch, shards, draw):
+        for arm, success, stars in as_counted(batch, way, draw):
             counted += arm == "canary"
             evidence.end(arm, success)
             if stars is not None:
@@ -81,16 +95,18 @@ def play_one(world: World, together: int, shards: int, draw: random.Random) -> E
                 return End(word, counted, served, runs)
 
 
-def in_order_of_shards(batch: Sequence[Run], shards: int, draw: random.Random) -> Iterator[Run]:
-    """The runs as the decision log gets them: each in a shard at random, one shard after the other."""
+def as_counted(batch: Sequence[Run], way: Way, draw: random.Random) -> Iterator[Run]:
+    """The runs as the decision log gets them: each in a shard at random, one shard after the other; or sorted."""
     if len(batch) == 1:
         yield from batch
-        return
-    parts = [list[Run]() for _ in range(shards)]
-    for run in batch:
-        draw.choice(parts).append(run)
-    for part in parts:
-        yield from part
+    elif way.is_sorted:
+        yield from sorted(batch, key=lambda run: (run[0] == "stable", run[1] == (run[0] == "stable")))
+    else:
+        parts = [list[Run]() for _ in range(way.shards)]
+        for run in batch:
+            draw.choice(parts).append(run)
+        for part in parts:
+            yield from part
 
 
 def table(rate: float, every_s: Sequence[float], rollouts: int, shards: int, processes: int, seed: int) -> list[str]:
@@ -101,20 +117,20 @@ def table(rate: float, every_s: Sequence[float], rollouts: int, shards: int, pro
     lines += ["|---|---|---|---|---|---|---|"]
     with Pool(processes) as pool:
         for name, world in WORLDS.items():
-            for every in (0.0, *every_s):
-                together = max(1, round(rate * every))
+            for way in _ways(rate, every_s, shards):
                 count = rollouts * (2 if world.is_null else 1)
-                parts = [
-                    Part(world, together, shards, CHUNK, f"{seed}/{name}/{every}/{part}")
-                    for part in range(-(-count // CHUNK))
-                ]
+                parts = [Part(world, way, CHUNK, f"{seed}/{name}/{way}/{part}") for part in range(-(-count // CHUNK))]
                 ends = [end for part in pool.imap(play, parts) for end in part]
-                lines.append(f"| {name} | {_say(every, together)} | {_row(ends)} |")
+                lines.append(f"| {name} | {way.name} | {_row(ends)} |")
     return lines
 
 
-def _say(every: float, together: int) -> str:
-    return "one log, each run" if not every else f"every {every:g} s, {together:,} runs"
+def _ways(rate: float, every_s: Sequence[float], shards: int) -> list[Way]:
+    found = [Way("one log, each run", 1, 1)]
+    for every in every_s:
+        together = max(1, round(rate * every))
+        found.append(Way(f"every {every:g} s, {together:,} runs", together, shards))
+    return [*found, Way(f"{SORTED} runs, sorted against the truth", SORTED, shards, is_sorted=True)]
 
 
 def _row(ends: Sequence[End]) -> str:
