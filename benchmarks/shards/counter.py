@@ -26,13 +26,11 @@ from grokputer.runners.store.port import COLUMNS, Row
 from grokputer.runners.store.writer import stored_nodes
 
 from .counted import RunsCounted, ShardCounts, known
-from .layout import Layout
+from .layout import AGAIN_S, Layout, patiently
 from .tally import tally, whole_runs
 
 MOST = 10_000
 """Events of a range, which bounds the memory of a counter that has to catch up; chosen: some 6 MB."""
-AGAIN_S = 0.2
-"""Seconds until a log that could not be reached is tried again."""
 
 
 class Counter:
@@ -90,8 +88,8 @@ def main() -> None:
     """Count until this is killed."""
     layout, name = Layout.load(Path(sys.argv[1])), sys.argv[2]
     with known(), layout.file(f"{name}.counted").open("a") as times:
-        shard, decisions = Ledger.open(layout.place(name)), Ledger.open(read_place(layout.decisions))
-        counter = Counter(name, shard, decisions)
+        shard = patiently(lambda: Ledger.open(layout.place(name)))
+        counter = Counter(name, shard, patiently(lambda: Ledger.open(read_place(layout.decisions))))
         print("ready", flush=True)
         due = time.time()
         while True:

@@ -39,13 +39,12 @@ from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.place import read_place
 
 from .counted import RunsCounted, known
-from .layout import Layout
+from .layout import AGAIN_S, Layout, patiently
 from .tally import outcomes
 
 NAME = "decider"
 IDLE_S = 0.02
 """Seconds between two looks at the decision log; chosen: a look is one point read."""
-AGAIN_S = 0.2
 DECISIONS = (RecordVerdict, WeighCanary, PromoteAdapter, RollBackAdapter, PauseRollout)
 A = TypeVar("A", bound=Aggregate)
 
@@ -139,7 +138,7 @@ def main() -> None:
     """Decide until this is killed."""
     layout = Layout.load(Path(sys.argv[1]))
     with known(), layout.file("decider.decided").open("a") as times:
-        decisions = Ledger.open(read_place(layout.decisions))
+        decisions = patiently(lambda: Ledger.open(read_place(layout.decisions)))
         print("ready", flush=True)
         while True:
             try:

@@ -32,13 +32,11 @@ from grokputer.runners.store.place import read_place
 
 from .acks import AckFile
 from .counted import RunsCounted, known
-from .layout import Layout
+from .layout import AGAIN_S, Layout, patiently
 from .world import ROLE, play
 
 FOLLOW_S = 0.1
 """Seconds between two looks at the decision log and at the sizes of the shards."""
-AGAIN_S = 0.1
-"""Seconds until a log that could not be written is tried again."""
 SESSION = 3
 """Runs of a session."""
 
@@ -122,6 +120,7 @@ class Gateway:
         self._ledgers = [Ledger.open(read_place(place)) for place in layout.shards]
         self._acks = AckFile(layout.file(f"gateway-{number}.acks"))
         self.requests, self.lanes = Requests(), Lanes(layout)
+        self.lanes.look()
         self.in_doubt = 0
         """Runs that are perhaps stored, and were not acknowledged."""
 
@@ -178,8 +177,7 @@ def main() -> None:
     """Serve until standard input ends."""
     layout, number = Layout.load(Path(sys.argv[1])), int(sys.argv[2])
     with known():
-        gateway = Gateway(layout, number)
-        gateway.lanes.look()
+        gateway = patiently(lambda: Gateway(layout, number))
         work = [threading.Thread(target=gateway.requests.arrive, daemon=True)]
         work.append(threading.Thread(target=gateway.follow, daemon=True))
         for thread in range(layout.threads):

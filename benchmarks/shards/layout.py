@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeVar
 
+from grokputer.domain.errors import LogError
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.place import Place, read_place
 
 FILE = "fleet.json"
+START_S = 60.0
+"""Seconds for which a process waits for its server when it begins; chosen: a server that died needs some to start again."""
+AGAIN_S = 0.2
+"""Seconds until a log that could not be reached or written is tried again."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -22,7 +31,7 @@ class Layout:
     decisions: str
     every_s: float = 0.1
     """Seconds between two counts of a shard."""
-    behind: int = 5_000
+    behind: int = 3_000
     """Events of a shard that may wait to be counted; with more, gateways store nothing there."""
     threads: int = 16
     """Threads of a gateway that store runs."""
@@ -61,3 +70,15 @@ class Layout:
     def file(self, name: str) -> Path:
         """The path of a file that a process of the fleet writes."""
         return Path(self.folder) / name
+
+
+def patiently(begin: Callable[[], T]) -> T:
+    """What the function returns, tried again while the server starts. Raises its ``LogError`` after ``START_S`` seconds."""
+    end = time.monotonic() + START_S
+    while True:
+        try:
+            return begin()
+        except LogError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(AGAIN_S)

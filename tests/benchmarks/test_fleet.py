@@ -6,6 +6,7 @@ import random
 import re
 import subprocess
 import sys
+import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,10 +22,13 @@ from eventsourcing.persistence import IntegrityError
 from places import ROOT
 
 from grokputer.benchmarks.rollout import World
+from grokputer.benchmarks.shards import layout
 from grokputer.benchmarks.shards.acks import Ack, AckFile, Marks, lags, read_acks
 from grokputer.benchmarks.shards.counted import RunsCounted, ShardCounts, counts_id, known
 from grokputer.benchmarks.shards.counter import Counter
 from grokputer.benchmarks.shards.decider import Decider, Decisions
+from grokputer.benchmarks.shards.gateway import Lanes, Requests
+from grokputer.benchmarks.shards.layout import Layout
 from grokputer.benchmarks.shards.tally import outcomes, tally, total, whole_runs
 from grokputer.benchmarks.shards.trial import checks
 from grokputer.benchmarks.shards.trial.cold import ColdLog, fill, try_storage
@@ -36,6 +40,7 @@ from grokputer.domain.errors import LogError, NotPossible
 from grokputer.domain.events import AdapterPromoted, AdapterRolledBack, CanaryAssessed, Event
 from grokputer.domain.rules.routing import Traffic, route
 from grokputer.runners.archive.integrity import BadProof, prove
+from grokputer.runners.gateway.owner import MOST_WAITING
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import Log
 from grokputer.runners.store.port import COLUMNS, Row, pages
@@ -307,6 +312,47 @@ def store(ledger: Ledger, event: Event) -> None:
 
 
 # --- the rest --------------------------------------------------------------------------------------------------------
+
+
+def test_a_shard_of_which_too_much_is_not_counted_is_full_until_it_is_counted(small: Small) -> None:
+    small.run(20)
+    places = tuple(str(ledger.path) for ledger in small.shards.values())
+    lanes = Lanes(Layout(str(small.folder), places, str(small.decisions.path), behind=10))
+    lanes.look()
+    assert lanes.full == {"shard-0", "shard-1"}
+    counter = small.counters()[1]
+    assert counter.count() is not None
+    small.roll_out()
+    lanes.look()
+    assert lanes.full == {"shard-0"}
+    assert (lanes.traffic.canary, lanes.traffic.weight_percent) == ("lora-v1", 15)
+
+
+def test_requests_that_find_the_queue_full_are_refused() -> None:
+    requests = Requests()
+    threading.Thread(target=requests.arrive, daemon=True).start()
+    requests.set_rate(1e9)
+    while not requests.refused:
+        pass
+    requests.set_rate(0)
+    assert requests.waiting.qsize() == MOST_WAITING
+
+
+def test_a_process_that_begins_while_the_server_starts_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "AGAIN_S", 0.0)
+    answers: Iterator[LogError | str] = iter([LogError("starting"), LogError("starting"), "open"])
+
+    def begin() -> str:
+        answer = next(answers)
+        if isinstance(answer, LogError):
+            raise answer
+        return answer
+
+    assert layout.patiently(begin) == "open"
+    monkeypatch.setattr(layout, "START_S", -1.0)
+    answers = iter([LogError("down")])
+    with pytest.raises(LogError, match="down"):
+        layout.patiently(begin)
 
 
 def test_acknowledgements_outlive_a_killed_process_and_a_torn_last_one_is_left_out(tmp_path: Path) -> None:

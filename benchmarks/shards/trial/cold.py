@@ -32,7 +32,7 @@ from ..world import play
 SHARE = 0.8
 """The part of the positions that is detached."""
 RANGES = 20
-"""Ranges at least; a range's width is the largest power of two that gives them."""
+"""Ranges at least; a range's width is the largest power of two that gives them, up to 65,536 events, some 40 MB in memory."""
 SCHEMA = pyarrow.schema(
     [
         ("position", pyarrow.int64()),
@@ -93,7 +93,7 @@ class ColdLog:
     def __init__(self, ledger: Ledger, folder: Path) -> None:
         self._ledger, self._folder = ledger, folder
         self.size = ledger.position
-        self.width = 1 << max(4, (self.size // RANGES).bit_length() - 1)
+        self.width = 1 << min(16, max(4, (self.size // RANGES).bit_length() - 1))
         self.cold = int(self.size * SHARE) // self.width * self.width
         """The last position that is detached."""
         self._file = lru_cache(1)(self._read)

@@ -77,7 +77,7 @@ def _say_deaths(fleet: Fleet) -> str:
     killed = dict.fromkeys((worker.kind for worker in fleet.roster.workers), 0)
     for worker in fleet.roster.workers:
         killed[worker.kind] += worker.killed
-    said = ", ".join(f"{count} times a {kind}" for kind, count in killed.items())
+    said = ", ".join(f"{kind} {count} times" for kind, count in killed.items())
     return f"Killed by -9: {said}; the server {fleet.crashes} times by `immediate`."
 
 

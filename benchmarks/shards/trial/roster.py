@@ -101,8 +101,7 @@ class Roster:
         self.killed += 1
         worker.kill()
         worker.killed += 1
-        worker.start()
-        worker.wait()
+        worker.start()  # the next one may be killed before this one is ready
         if worker in self.gateways:
             worker.tell(self._command)
 
