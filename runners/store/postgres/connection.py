@@ -21,7 +21,7 @@ from psycopg.pq import Format, TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 
 from ....domain.errors import Hint, LogError
-from ..port import Answer, Unwritable
+from ..port import Answer, Unreachable, Unwritable
 
 SCHEMA = "grokputer"
 """The schema that a log lies in where the URL names none."""
@@ -46,6 +46,8 @@ IDLE_MS = 30_000
 """Milliseconds after which the server ends a transaction whose process does nothing, because others wait; chosen."""
 
 ERRORS = (psycopg.Error, OSError)
+ENDED = (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow)
+"""What a server says to a connection that it ends, or does not take yet."""
 _ESCAPED = re.compile("[\0\x1a]")
 _RESTORED = re.compile("\x1a(.)", re.DOTALL)
 
@@ -77,14 +79,20 @@ class Target:
         name = f"{host}-{port}-{named.get('dbname') or named.get('user') or 'default'}-{self.schema}"
         home = os.environ.get(HOME) or Path.home() / ".local" / "share" / "grokputer"
         self.path = Path(home) / re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.") / "events.log"
+        self.losses = 0
+        """How often a connection that reads was found lost."""
 
     def connect(self, *, writes: bool, waits: bool = False, is_safe: bool = True) -> PostgresRows:
         """A connection, outside any transaction; see ``_connect``. One that only reads is opened again when it is lost."""
 
-        def open_again() -> psycopg.Connection[Any]:
+        def open() -> psycopg.Connection[Any]:
             return self._connect(writes=writes, waits=waits, is_safe=is_safe)
 
-        return PostgresRows(open_again(), None if writes else open_again)
+        def open_again() -> psycopg.Connection[Any]:
+            self.losses += 1
+            return open()
+
+        return PostgresRows(open(), None if writes else open_again)
 
     def _connect(self, *, writes: bool, waits: bool, is_safe: bool) -> psycopg.Connection[Any]:
         """A connection, outside any transaction.
@@ -136,10 +144,12 @@ class Target:
                 "it if it hangs, and try again: nothing recorded is lost"
             )
         if isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None:
-            return LogError(
+            return Unreachable(
                 f"{self.label} cannot be reached ({reason}); check the URL, and that its server runs",
                 hint=Hint.NAME_OTHER_LOG,
             )
+        if isinstance(cause, ENDED):
+            return Unreachable(f"{self.label} was lost ({reason}); it may be starting again")
         return LogError(f"{self.label}: {reason}")
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 import psycopg
 
 from ....domain.errors import Hint, LogError
-from ..port import Rows
+from ..port import Lock, Rows
 from . import locks
 from .connection import ERRORS, PostgresRows, Target
 from .pen import Fence, PostgresPen, Turn
@@ -102,6 +102,7 @@ class PostgresStore:
         try:
             rows: PostgresRows | None = self._threads.__dict__.get("reading")
             if rows is None or rows.is_lost:
+                self._target.losses += rows is not None
                 rows = self._threads.reading = self._target.connect(writes=False)
             yield rows
         except psycopg.Error as error:
@@ -155,7 +156,12 @@ class PostgresStore:
         """A view of the changes from now on."""
         return _Changes(self._target)
 
-    def hold(self, name: str, *, waits: bool = False, passing: bool = False) -> AbstractContextManager[None]:
+    @property
+    def losses(self) -> int:
+        """How often a connection that reads was found lost."""
+        return self._target.losses
+
+    def hold(self, name: str, *, waits: bool = False, passing: bool = False) -> AbstractContextManager[Lock]:
         """Have the lock, on a connection of its own, until the block ends; the server frees it with the connection."""
         return locks.hold(self._target, name, self._fence, waits=waits)
 

@@ -15,7 +15,7 @@ from tiny_base import RECIPE
 
 from grokputer.adapters.training.process import CHILD
 from grokputer.domain.aggregates.training import TrainingJob
-from grokputer.domain.errors import TrainingError
+from grokputer.domain.errors import LogError, TrainingError
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.trainings import run_training
 from grokputer.runners.store.ledger import Ledger
@@ -72,6 +72,26 @@ def test_a_launcher_that_lacks_a_setting_fails_the_training_with_its_name(tiny_b
     story.set("training.launcher", "ray")
     done = carry_on(story.ledger, story.fall())
     assert "training.ray_address is not set" in vars(done.over)["reason"]
+
+
+def test_a_worker_that_loses_the_log_leaves_the_job_running(tiny_base: Path, tmp_path: Path) -> None:
+    queue = ShellScheduler(tmp_path / "queue")
+    story = elsewhere(tmp_path, tiny_base, queue)
+    training = story.fall()
+    folder = story.path.parent / "events.adapters" / "trainings" / training.hex
+    folder.mkdir(parents=True)
+    (folder / "stop-at-2").touch()
+
+    def lose() -> None:
+        if (folder / "job" / "progress.jsonl").exists():
+            raise LogError("the log cannot be reached")
+
+    with pytest.raises(LogError):
+        carry_on(story.ledger, training, lose)
+    (folder / "stop-at-2").unlink()
+    wait_until(lambda: (folder / "job" / "result.json").exists())
+    assert queue.done("killed") == []
+    assert told(story)["AttemptInterrupted"] == 0
 
 
 WORKER = (
