@@ -101,8 +101,18 @@ class Fleet:
     """The time in which nothing was counted."""
     costs: Costs | None = None
     crashes: int = 0
+    down_s: float = 0.0
+    """How long the server was down because of them."""
     catch_up_s: float = 0.0
     """How long it took to come to rest in the end."""
+
+    def crash(self) -> None:
+        """Let the server die and start again."""
+        began = time.time()
+        self.server.stop("immediate")
+        self.server.start()
+        self.crashes += 1
+        self.down_s += time.time() - began
 
     def spend(self, name: str, seconds: float, offered: float = 0.0) -> Phase:
         """Let so many seconds pass, as a phase."""
@@ -198,17 +208,16 @@ def _at_highest_rate(fleet: Fleet, seconds: float) -> Costs:
 
 
 def _with_deaths(fleet: Fleet, seconds: float, every_s: float, draw: random.Random) -> Phase:
-    """Kill one process after the other for so many seconds, and the server twice; each kind dies once at least."""
+    """Kill one process after the other for so many seconds in which the server is up, and the server twice; each kind dies
+    once at least."""
     began, crashes = time.time(), [seconds / 3, seconds * 2 / 3]
     killed = began
-    while (passed := time.time() - began) < seconds or crashes or fleet.roster.killed < KINDS:
+    while (passed := time.time() - began - fleet.down_s) < seconds or crashes or fleet.roster.killed < KINDS:
         time.sleep(0.1)
         fleet.roster.require_running()
         if crashes and passed > crashes[0]:
             crashes.pop(0)
-            fleet.server.stop("immediate")
-            fleet.server.start()
-            fleet.crashes += 1
+            fleet.crash()
         elif time.time() - killed > every_s:
             fleet.roster.kill_next(draw)
             killed = time.time()

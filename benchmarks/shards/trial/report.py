@@ -78,7 +78,7 @@ def _say_deaths(fleet: Fleet) -> str:
     for worker in fleet.roster.workers:
         killed[worker.kind] += worker.killed
     said = ", ".join(f"{kind} {count} times" for kind, count in killed.items())
-    return f"Killed by -9: {said}; the server {fleet.crashes} times by `immediate`."
+    return f"Killed by -9: {said}; the server {fleet.crashes} times by `immediate`, and down for {fleet.down_s:.0f} s in all."
 
 
 def _marks(fleet: Fleet, shards: Mapping[str, Log], decisions: Log) -> tuple[Sequence[Marks], Sequence[Marks]]:
