@@ -116,6 +116,13 @@ class Pen(Protocol):
         """
         ...
 
+    def defer(self) -> None:
+        """Until the transaction ends or has a savepoint, let short statements that store rows wait for the one after them.
+
+        So they need no round trip of their own. An error of theirs is raised by that one, or by the commit.
+        """
+        ...
+
     def commit(self) -> int:
         """End the transaction; return the number that ``settle`` takes."""
         ...

@@ -82,7 +82,16 @@ def server() -> Server:
     return started
 
 
+BOTH = ("sqlite", pytest.param("postgres", marks=pytest.mark.slow))
+"""The stores, for tests that are costly in the second one."""
+
+
+def place_in(store: str, folder: Path) -> Place:
+    """A place for a log in the store of this name."""
+    return folder / "events.db" if store == "sqlite" else server().place()
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """A place for a log in each of the stores."""
-    return tmp_path / "events.db" if request.param == "sqlite" else server().place()
+    return place_in(request.param, tmp_path)

@@ -119,6 +119,10 @@ class PostgresPen:
                 self._barrier = self._target.connect(writes=True)
         return self._turn.begin(rows, known, is_alone=self._keeps)
 
+    def defer(self) -> None:
+        """Let short statements that store rows wait for the one after them."""
+        self._open().defer()
+
     def commit(self) -> int:
         """End the transaction, without waiting for the disk; return the number of the commit."""
         now = time.monotonic()
