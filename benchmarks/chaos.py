@@ -46,7 +46,7 @@ SETTINGS: dict[str, Any] = {
     "canary.weight_percent": 25,
     "canary.interval_s": 5,
 }
-EPOCHS = {True: 20, False: 60}
+EPOCHS = {True: 8, False: 60}
 """Of the training, so that it outlasts its kills: where each part is killed once, and twice."""
 THREADS = 6
 
@@ -58,12 +58,14 @@ def main() -> None:
     options.add_argument("--out", type=Path, default=Path("chaos"), help="a new folder for everything that is made")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--once", action="store_true", help="kill each part once, for a few minutes")
+    options.add_argument("--epochs", type=int, help="of the training; 60, or 8 with --once")
     options.add_argument("--per-second", type=float, default=2.5, help="requests of all programs")
     given = options.parse_args()
     if missing := complain():
         raise SystemExit(f"chaos: {missing}")
     given.out.mkdir(parents=True)
-    run = Run(given.out.resolve(), given.minutes * 60, given.seed, once=given.once, per_s=given.per_second)
+    epochs = given.epochs or EPOCHS[given.once]
+    run = Run(given.out.resolve(), given.minutes * 60, given.seed, epochs, once=given.once, per_s=given.per_second)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("chaos: stopped"))
     faults = run.play()
     print(run.report(faults), flush=True)
@@ -82,7 +84,7 @@ def complain() -> str:
 class Run:
     """One run in the folder, under load for at least so many seconds."""
 
-    def __init__(self, folder: Path, seconds: float, seed: int, *, once: bool, per_s: float) -> None:
+    def __init__(self, folder: Path, seconds: float, seed: int, epochs: int, *, once: bool, per_s: float) -> None:
         self.folder, self.seconds, self.began = folder, seconds, time.time()
         part = 0.3 * seconds
         lengths = {Phase.TRAINING: part, Phase.GATE: plan.GATE_S, Phase.CANARY: part}
@@ -90,7 +92,7 @@ class Run:
         self.planned = self.plan.counts()
         self._home = Path.home()
         self.before = outside(self._home)
-        self.fleet = Fleet(folder, {**SETTINGS, "training.epochs": EPOCHS[once], "canary.bake_s": part})
+        self.fleet = Fleet(folder, {**SETTINGS, "training.epochs": epochs, "canary.bake_s": part})
         self._seed, self._per_s = seed, per_s
         self._steps = self._steps_done = 0
         """Steps that the training has told of, and had when it was killed last."""
@@ -167,7 +169,7 @@ class Run:
         """How the training stands, by the files in its folder."""
         files = list((self.folder / "shared").glob("trainings/*/job/progress.jsonl"))
         steps = [json.loads(line) for file in files for line in whole_lines(file) if '"step"' in line]
-        if not steps or not self.fleet.training.processes():
+        if not steps or {TRAINING, RAY} & self.supervisor.away or not self.fleet.training.processes():
             return Progress()
         done, total = steps[-1]["step"], steps[-1]["total_steps"]
         self._steps, is_far = len(steps), len(steps) - self._steps_done > CHECKPOINT_STEPS

@@ -125,7 +125,7 @@ class Supervisor:
         self.problem: NotInTime | None = None
         """What ended the watch."""
         self._say = say
-        self._away = set[str]()
+        self.away = set[str]()
         """Parts that are being killed or started."""
         self._is_over = threading.Event()
         self._watching = threading.Thread(target=self._watch, daemon=True)
@@ -142,7 +142,7 @@ class Supervisor:
 
     def kill(self, name: str, down_s: float) -> None:
         """Kill the part, start it again after so many seconds, and return when it is ready."""
-        self._away.add(name)
+        self.away.add(name)
         try:
             began = time.time()
             self._say(f"kills {name}")
@@ -150,7 +150,7 @@ class Supervisor:
             time.sleep(down_s)
             self._restart(name, began, is_planned=True)
         finally:
-            self._away.discard(name)
+            self.away.discard(name)
 
     def _restart(self, name: str, began: float, *, is_planned: bool) -> None:
         part = self.parts[name]
@@ -171,7 +171,7 @@ class Supervisor:
         try:
             while not self._is_over.wait(0.5):
                 for name, part in self.parts.items():
-                    if name not in self._away and not part.is_alive() and not self._is_over.is_set():
+                    if name not in self.away and not part.is_alive() and not self._is_over.is_set():
                         self._start_again(name)
         except NotInTime as error:
             self.problem = error

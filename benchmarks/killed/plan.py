@@ -60,6 +60,11 @@ class Kill:
     down_s: float
 
 
+def is_by_progress(part: str, phase: Phase) -> bool:
+    """Whether it is killed when the training has come so far, and at no fixed time: nobody knows how long a training takes."""
+    return phase == Phase.TRAINING and part in (TRAINING, RAY, S3)
+
+
 @dataclass(frozen=True)
 class Progress:
     """How the training stands."""
@@ -86,7 +91,8 @@ class Plan:
             slot = lengths_s[phase] / len(order)
             for number, name in enumerate(order):
                 down_s = S3_DOWN_S if name == S3 else chance.uniform(*DOWN_S)
-                kills.append(Kill(name, phase, (number + chance.uniform(0.1, 0.9)) * slot, down_s))
+                at_s = (number + chance.uniform(0.1, 0.9)) * slot
+                kills.append(Kill(name, phase, 0.0 if is_by_progress(name, phase) else at_s, down_s))
         return cls(kills)
 
     def next(self, phase: Phase, since_s: float, training: Progress) -> Kill | None:
@@ -101,8 +107,8 @@ class Plan:
             is_over = phase > Phase.TRAINING
             if kill.part == TRAINING and (is_over or not training.is_far):
                 continue
-            waits = (kill.part == RAY and not training.is_far) or (kill.part == S3 and not training.is_ending)
-            if waits and kill.phase == Phase.TRAINING and not is_over:
+            waits = not (training.is_ending if kill.part == S3 else training.is_far)
+            if waits and is_by_progress(kill.part, kill.phase) and not is_over:
                 continue
             self.left.remove(kill)
             return kill
