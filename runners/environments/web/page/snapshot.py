@@ -104,14 +104,18 @@ class Document:
 
     def name(self, node: int) -> str:
         """The node's name: of an element its tag in capital letters."""
-        return str(self._strings[self._nodes["nodeName"][node]]).upper()
+        return self._string(self._nodes["nodeName"][node]).upper()
+
+    def _string(self, index: int) -> str:
+        """The string of the snapshot at this index; the browser gives -1 for an empty one."""
+        return self._strings[index] if index >= 0 else ""
 
     @cached_property
     def attributes(self) -> list[dict[str, str]]:
         """The attributes of each node."""
-        texts = self._strings
+        text = self._string
         return [
-            {texts[pair[0]]: texts[pair[1]] for pair in zip(flat[::2], flat[1::2], strict=True)}
+            {text(name): text(value) for name, value in zip(flat[::2], flat[1::2], strict=True)}
             for flat in self._nodes["attributes"]
         ]
 
@@ -135,7 +139,7 @@ class Document:
             return dict.fromkeys(data["index"], True)
         is_text = key != "contentDocumentIndex"
         return {
-            node: self._strings[value] if is_text and value >= 0 else value
+            node: self._string(value) if is_text else value
             for node, value in zip(data["index"], data["value"], strict=True)
         }
 
@@ -148,12 +152,11 @@ class Document:
         """A computed style; empty where the node has no place."""
         index = self.places.get(node)
         styles = self._layout["styles"][index] if index is not None else ()
-        return self._strings[styles[STYLES.index(name)]] if styles else ""
+        return self._string(styles[STYLES.index(name)]) if styles else ""
 
     def text(self, index: int) -> str:
         """The text that is drawn at a place of the layout."""
-        text = self._layout["text"][index]
-        return self._strings[text] if text >= 0 else ""
+        return self._string(self._layout["text"][index])
 
     def above(self, node: int) -> Iterator[int]:
         """The nodes above, from the nearest."""
@@ -164,8 +167,8 @@ class Document:
 
     def words(self, node: int) -> str:
         """The text of all text nodes in the node, whether it is drawn or not."""
-        values = (self._nodes["nodeValue"][each] for each in sorted(self.below(node)))
-        return " ".join(self._strings[value] for value in values if value >= 0)
+        texts = (self._string(self._nodes["nodeValue"][each]) for each in sorted(self.below(node)))
+        return " ".join(text for text in texts if text)
 
     def below(self, node: int) -> Iterator[int]:
         """The node and all below, in no order that matters."""

@@ -94,6 +94,20 @@ addEventListener(kind, (event) => {
   out.textContent += " " + (event.key || kind) + (event.ctrlKey ? "+ctrl" : "") + event.isTrusted })</script>"""
 
 
+EMPTY = """<input aria-label="Name"><input type="search" value="" aria-label="Find"><input type="number" aria-label="Count">
+<input type="password" aria-label="Key"><textarea aria-label="Note"></textarea><div contenteditable="" aria-label="Rich"></div>
+<select aria-label="Size"><option></select><button value="">Go</button><input type="submit" value=""><img alt="" src="/none">
+<a href="">Here</a><p data-last="the last string">end</p>"""
+
+
+def test_what_is_empty_on_a_page_is_shown_as_empty(browse: Browse, server: Pages) -> None:
+    server.clear(index=EMPTY)
+    lines = texts(browse.reset(f"{server.url}/ Fill in", 0))
+    assert lines[:4] == ["input.text:Name", "input.search:Find", "input.number:Count", "input.password:Key"]
+    assert lines[4:6] == ["textarea:Note", "editor:Rich"]
+    assert lines[6:] == ["select:Size", "option*", "button:Go", "button", "a:Here", "p:end"]
+
+
 def test_text_goes_into_every_kind_of_field_and_presses_are_real_input(browse: Browse, server: Pages) -> None:
     server.clear(index=FIELDS)
     page = browse.reset(f"{server.url}/ Fill in", 0)
