@@ -16,7 +16,7 @@ from stores import BOTH, place_in
 from grokputer.domain.aggregates.base import ACTOR
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.aggregates.training import TrainingJob
-from grokputer.domain.errors import LogError, NotPossible
+from grokputer.domain.errors import NotPossible
 from grokputer.domain.events import ContentErased, TaskRated
 from grokputer.projections.explain.lineage import read_manifest
 from grokputer.runners.archive.erasure import Target, erase
@@ -27,6 +27,7 @@ from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.lessons.datasets import dataset_for
 from grokputer.runners.store.log import Log, adapters_folder
 from grokputer.runners.store.sqlite.connection import connect
+from grokputer.runners.use_cases.erasures import TracesRemain, forget
 from story import Story
 
 SECRET = "my card number is 4000 1234 and nobody shall know"
@@ -143,8 +144,8 @@ def test_while_another_process_reads_it_says_that_bytes_may_be_left_and_finishes
     reader = connect(story.path, "ro")
     reader.execute("BEGIN")
     reader.execute("SELECT COUNT(*) FROM stored_events").fetchone()
-    with pytest.raises(LogError, match="repeat the erasure"):
-        erase(story.ledger, Target(run=run.hex), "asked for", "bob")
+    with pytest.raises(TracesRemain, match="repeat the erasure"):
+        forget(story.ledger, Target(run=run.hex), reason="asked for", actor="bob")
     reader.close()
     erase(story.ledger, Target(run=run.hex), "asked for", "bob")
     assert SECRET.encode() not in bytes_of(story)
