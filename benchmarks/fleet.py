@@ -57,7 +57,7 @@ def read_options() -> argparse.Namespace:
     options.add_argument("--gateways", type=int, default=2, help="processes that store runs")
     options.add_argument("--threads", type=int, default=16, help="of a gateway")
     options.add_argument("--every", type=float, default=0.1, help="seconds between two counts of a shard")
-    options.add_argument("--behind", type=int, default=3_000, help="events of a shard that may wait to be counted")
+    options.add_argument("--behind", type=int, default=1_000, help="events of a shard that may wait to be counted")
     options.add_argument("--kill-every", type=float, help="seconds between two kills; default: a fortieth of --seconds")
     options.add_argument("--bulk", type=int, default=20_000, help="events of the log that is filled and detached")
     options.add_argument("--rollouts", type=int, default=200, help="simulated rollouts of each row; 0 leaves them out")
