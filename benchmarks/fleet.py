@@ -16,6 +16,7 @@ import argparse
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -74,7 +75,12 @@ def serving(folder: Path) -> Iterator[Server]:
     from stores import Server as Started
 
     (folder / "server").mkdir()
-    server = Started(folder / "server")
+    try:
+        server = Started(folder / "server")
+    except subprocess.CalledProcessError:
+        sys.exit(
+            f"no server starts in {folder}; as root it runs as 'nobody', so that user must reach it: name another --folder"
+        )
     try:
         yield server
     finally:

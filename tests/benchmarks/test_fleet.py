@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -410,24 +411,16 @@ def test_a_cold_event_is_proven_against_the_live_head_and_a_changed_file_is_refu
 
 
 @pytest.mark.slow
-def test_a_short_simulation_with_kills_and_crashes_ends_with_all_checks_held(tmp_path: Path) -> None:
+def test_a_short_simulation_with_kills_and_crashes_ends_with_all_checks_held() -> None:
     stores.server()  # skips where there is none
-    command = [sys.executable, "benchmarks/fleet.py", "--folder", str(tmp_path), "--seconds", "12", "--shards", "2"]
-    command += [
-        "--gateways",
-        "2",
-        "--threads",
-        "4",
-        "--rollouts",
-        "0",
-        "--bulk",
-        "3000",
-        "--behind",
-        "1000",
-        "--no-servers",
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    rows = [line for line in done.stdout.splitlines() if line.endswith("| holds |")]
-    assert len(rows) == 7
-    assert "the server 2 times by `immediate`" in done.stdout
+    command = [sys.executable, "benchmarks/fleet.py", "--seconds", "12", "--shards", "2", "--gateways", "2"]
+    command += ["--threads", "4", "--rollouts", "0", "--bulk", "3000", "--no-servers", "--folder"]
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # the server is another user where this one is root
+        done = subprocess.run([*command, folder], cwd=ROOT, capture_output=True, text=True, timeout=400)
+        assert done.returncode == 0, done.stderr
+        assert not [*Path(folder).iterdir()]
+    assert done.stdout.count("| holds |\n") == 7
+    assert re.search(
+        r"gateway [1-9]\d* times, counter [1-9]\d* times, decider [1-9]\d* times; the server 2 times", done.stdout
+    )
