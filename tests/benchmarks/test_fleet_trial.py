@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -59,7 +60,7 @@ def test_requests_that_find_the_queue_full_are_refused() -> None:
     threading.Thread(target=requests.arrive, daemon=True).start()
     requests.set_rate(1e9)
     while not requests.refused:
-        pass
+        time.sleep(0.001)
     requests.set_rate(0)
     assert requests.waiting.qsize() == MOST_WAITING
 
