@@ -16,6 +16,7 @@ import argparse
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -57,7 +58,7 @@ def read_options() -> argparse.Namespace:
     options.add_argument("--gateways", type=int, default=2, help="processes that store runs")
     options.add_argument("--threads", type=int, default=16, help="of a gateway")
     options.add_argument("--every", type=float, default=0.1, help="seconds between two counts of a shard")
-    options.add_argument("--behind", type=int, default=3_000, help="events of a shard that may wait to be counted")
+    options.add_argument("--behind", type=int, default=1_000, help="events of a shard that may wait to be counted")
     options.add_argument("--kill-every", type=float, help="seconds between two kills; default: a fortieth of --seconds")
     options.add_argument("--bulk", type=int, default=20_000, help="events of the log that is filled and detached")
     options.add_argument("--rollouts", type=int, default=200, help="simulated rollouts of each row; 0 leaves them out")
@@ -74,7 +75,12 @@ def serving(folder: Path) -> Iterator[Server]:
     from stores import Server as Started
 
     (folder / "server").mkdir()
-    server = Started(folder / "server")
+    try:
+        server = Started(folder / "server")
+    except subprocess.CalledProcessError:
+        sys.exit(
+            f"no server starts in {folder}; as root it runs as 'nobody', so that user must reach it: name another --folder"
+        )
     try:
         yield server
     finally:

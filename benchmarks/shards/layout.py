@@ -31,7 +31,7 @@ class Layout:
     decisions: str
     every_s: float = 0.1
     """Seconds between two counts of a shard."""
-    behind: int = 3_000
+    behind: int = 1_000
     """Events of a shard that may wait to be counted; with more, gateways store nothing there."""
     threads: int = 16
     """Threads of a gateway that store runs."""
