@@ -40,7 +40,7 @@ def test_an_endpoint_that_does_not_apply_it_is_another_fact_with_its_reason() ->
     registered(refuse).when(lambda it: it.serve(HERE, "1", NUMBERS, SOMEONE)).then((AdapterServed, {"boot": "1"}))
 
 
-def test_a_refusal_is_recorded_again_where_the_adapter_has_got_runs_and_not_where_it_has_lost_them() -> None:
+def test_a_refusal_is_recorded_again_where_the_adapter_has_got_runs_since() -> None:
     def refuse(serves: str) -> Any:
         return lambda it: it.serve(HERE, "1", {}, SOMEONE, problem="its rank is 24", serves=serves)
 
