@@ -50,6 +50,19 @@ WITHOUT_ELEMENT = ("KEY", "RUN", "WAIT", "DONE")
 DIRECTIONS = ("up", "down", "left", "right")
 """Where ``SCROLL`` goes."""
 
+_ONE_LINE = "takes one whole line of the page, and ends with its number"
+TAKES = {
+    **dict.fromkeys(("CLICK", "DOUBLE", "RIGHT", "SELECT"), _ONE_LINE),
+    "TYPE": "takes one whole line of the page with its number, and then the text",
+    "DRAG": "takes two whole lines of the page, each with its number",
+    "SCROLL": f"takes one whole line of the page or none, and then {', '.join(DIRECTIONS[:-1])} or {DIRECTIONS[-1]}",
+    "KEY": "takes a space and keys that are joined by +, as in KEY ctrl+s",
+    "RUN": "takes a space and one command line",
+    "WAIT": "stands alone",
+    "DONE": "stands alone",
+}
+"""What stands after each verb, in words."""
+
 _ELEMENT = re.compile(r"(CLICK|DOUBLE|RIGHT|SELECT)(.*?)\[(\d+)\]", re.DOTALL)
 _TYPE = re.compile(r"(TYPE)(.*?)\[(\d+)\](?P<text>.*)", re.DOTALL)
 _DRAG = re.compile(r"(DRAG)(.*?)\[(\d+)\].*\[(?P<target>\d+)\]", re.DOTALL)
@@ -86,6 +99,13 @@ def parse_action(written: str, verbs: Collection[str] = VERBS) -> Action | None:
     groups = match.groupdict()
     number = match[3] if match.re in (_ELEMENT, _TYPE, _DRAG, _SCROLL) else None
     return Action(match[1], int(number or 0), groups.get("text") or "", int(groups.get("target") or 0))
+
+
+def explain_unreadable(written: str, verbs: Collection[str] = VERBS) -> str:
+    """Why the text is no action of these verbs, in one sentence: what its verb takes, or which verbs there are."""
+    verb = next((verb for verb in verbs if written.strip().startswith(verb)), None)
+    why = f"it begins with one of {', '.join(verbs)}" if verb is None else f"{verb} {TAKES[verb]}"
+    return f"cannot read {written[:80]!r} as an action; {why}"
 
 
 def write_action(verb: str, line: str, text: str = "") -> str:

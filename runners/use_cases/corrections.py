@@ -179,8 +179,11 @@ def check_length(correction: str) -> None:
 
 
 def _check_way(run: TaskRun, way: Way) -> None:
-    """Raise ``NotPossible`` where a task of this kind needs another method, ``BadCorrection`` for one that is too long."""
+    """Raise ``NotPossible`` where a task of this kind needs another method, ``BadStep`` for an answer to a step that the run
+    does not have, ``BadCorrection`` for what is too long."""
     assert run.started is not None
+    if isinstance(way, Answer) and way.step is not None:
+        run.require_step(way.step)
     if isinstance(way, Answer | Actions | Plan):
         words = "" if isinstance(way, Actions) else way.text
         check_length("".join([words, *(() if isinstance(way, Answer) else way.actions)]))

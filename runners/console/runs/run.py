@@ -85,6 +85,10 @@ def run(
     if task == "-" and source is None:
         task, source = None, "-"
     has_media = bool(image or audio)
+    if allow_domain and url is None and source is None:
+        raise typer.BadParameter(
+            "--allow-domain has hosts that a page may reach beside its own; give the page by --url"
+        )
     _check_options("" if audio and task is None else task, source, adapter, as_of, times, reviewer, has_media=has_media)
     from ...use_cases.runs import TaskRequest
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from ....domain.page.action import DESKTOP_VERBS, Action, parse_action
+from ....domain.page.action import DESKTOP_VERBS, Action, explain_unreadable, parse_action
 from ....domain.page.messages import Box, Page
 from .eye import View, see_words
 from .hands import WAIT_S, NotDone
@@ -50,8 +50,7 @@ class Episode:
         """The page after the action. One that cannot be read or done presses and types nothing."""
         action = parse_action(written, DESKTOP_VERBS)
         if action is None:
-            error = f"cannot read {written[:80]!r} as an action; it begins with one of {', '.join(DESKTOP_VERBS)}"
-            self.page = replace(self.page, error=error)
+            self.page = replace(self.page, error=explain_unreadable(written, DESKTOP_VERBS))
         elif action.verb == "DONE":
             self._finish()
         else:

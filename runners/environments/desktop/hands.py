@@ -35,6 +35,10 @@ FRONT_S = 2.0
 """How long a window may take to come to the front; chosen."""
 
 
+SELECTED = ("option", "list-item", "tree-item", "menu-item", "cell")
+"""Kinds of what a list has to choose from."""
+
+
 class NotDone(GrokputerError):
     """An action cannot be carried out; nothing was pressed. The message is one plain sentence."""
 
@@ -74,11 +78,13 @@ class Hands:
         if element.is_word:
             self._on_word(action, element, view)
         elif element.node is None:
-            if action.verb not in ("CLICK", "SELECT"):
+            if action.verb != "CLICK":
                 raise NotDone("a window can only be clicked, which brings it to the front")
             if element.window not in [window.id for window in self._display.windows()]:
                 raise NotDone("the window is closed")
             self.bring_forward(element.window)
+        elif action.verb == "SELECT" and element.kind not in SELECTED:
+            raise NotDone(f"a {element.kind} is not an option of a list; CLICK presses it")
         elif action.verb == "TYPE":
             self._type(element, view, typed(action.text))
         elif action.verb == "SELECT" and element.box is None:
@@ -187,6 +193,8 @@ class Hands:
 
 def _pick(number: int, view: View) -> Element:
     """The element of the number. Raises ``NotDone``."""
+    if not view.elements:
+        raise NotDone("no window is open, so there is nothing to press; RUN starts a program")
     if not 1 <= number <= len(view.elements):
         raise NotDone(f"there is no element [{number}]; there are {len(view.elements)}")
     element = view.elements[number - 1]

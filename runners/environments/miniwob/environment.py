@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ....domain.errors import EnvironmentUnavailable, UnknownTask
 from ....domain.events import Capability
-from ....domain.page.action import VERBS, parse_action
+from ....domain.page.action import VERBS, explain_unreadable, parse_action
 from ....domain.page.messages import Page
 from ....domain.ports import Environment, Script
 from ..browser import Browser, PageError, Tab
@@ -100,7 +100,7 @@ class MiniWob(Environment):
             raise EnvironmentUnavailable("no episode is running; start one with reset(task, seed)")
         parsed = parse_action(action)
         if parsed is None:
-            error = f"cannot read {action[:80]!r} as an action; it begins with one of {', '.join(VERBS)}"
+            error = explain_unreadable(action, VERBS)
             return Page(self._page.task, self._page.lines, self._page.is_done, self._page.reward, error)
         arguments = json.dumps([parsed.verb, parsed.number, parsed.text])
         return self._call(f"grokputer.act(...{arguments})", is_running=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ....domain.errors import EnvironmentUnavailable
-from ....domain.page.action import BROWSER_VERBS, parse_action
+from ....domain.page.action import BROWSER_VERBS, explain_unreadable, parse_action
 from ....domain.page.messages import Box, Page
 from .browser.visit import Visit
 from .hands.acting import perform
@@ -53,9 +53,7 @@ class Episode:
             return self._same("the episode is over")
         action = parse_action(written, BROWSER_VERBS)
         if action is None:
-            return self._same(
-                f"cannot read {written[:80]!r} as an action; it begins with one of {', '.join(BROWSER_VERBS)}"
-            )
+            return self._same(explain_unreadable(written, BROWSER_VERBS))
         if action.verb == "DONE":
             return self._end()
         why = perform(self.visit, self._shown, action)
@@ -82,6 +80,7 @@ class Episode:
         """The page as it is now; it is done where the task is done."""
         self._look = look(self.visit, notes)
         self._shown = self._look.shown
+        error = error or self.visit.take_given_up()
         if self._is_done():
             return self._end(error)
         self.page = Page(

@@ -7,8 +7,10 @@ from grokputer.domain.page.action import (
     BROWSER_VERBS,
     COMMAND_VERBS,
     DESKTOP_VERBS,
+    TAKES,
     VERBS,
     Action,
+    explain_unreadable,
     parse_action,
     write_action,
     write_command,
@@ -78,3 +80,23 @@ def test_the_prompt_says_what_is_operated_and_names_each_verb_of_the_page(verbs:
     instructions = observe(Page("do it", ("button:Ok[1]",), verbs=verbs), [])[0]["content"]
     assert words in instructions
     assert [verb for verb in verbs if verb not in instructions] == []
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        ("WAIT 5", "WAIT stands alone"),
+        ("KEY", "KEY takes a space and keys that are joined by +, as in KEY ctrl+s"),
+        ("SCROLL", "SCROLL takes one whole line of the page or none, and then up, down, left or right"),
+        ("DRAGbutton:Go[1]", "DRAG takes two whole lines of the page, each with its number"),
+        ("CLICK the button", "CLICK takes one whole line of the page, and ends with its number"),
+        ("RUN ls", f"it begins with one of {', '.join(BROWSER_VERBS)}"),
+    ],
+)
+def test_what_is_no_action_says_what_its_verb_takes_or_which_verbs_there_are(written: str, why: str) -> None:
+    assert parse_action(written, BROWSER_VERBS) is None
+    assert explain_unreadable(written, BROWSER_VERBS) == f"cannot read {written!r} as an action; {why}"
+
+
+def test_each_verb_says_what_it_takes() -> None:
+    assert set(TAKES) == set(ALL_VERBS)

@@ -125,6 +125,18 @@ def test_a_correction_of_a_question_with_a_picture_teaches_the_prompt_that_was_a
     assert lesson["messages"] == json.loads(content(path, step.prompt)) and lesson["completion"] == "A blue circle."
 
 
+def test_an_answer_for_a_step_that_the_run_does_not_have_is_refused_and_nothing_is_recorded(
+    asked: tuple[Path, ChatServer],
+) -> None:
+    path, _ = asked
+    with grokputer.open(path) as log:
+        run = log.run("What is this?", images=[PNG], actor="ada").run
+    for step in (2, 77):
+        refused = call("correct", run, "--step", step, "--answer", "A blue circle.", db=path)
+        assert refused.exit_code != 0 and f"has no step {step}; its steps are 1 to 1" in refused.stderr
+    assert not events(path, "TaskCorrected")
+
+
 def test_what_looks_like_a_mark_in_a_task_shows_nothing(asked: tuple[Path, ChatServer]) -> None:
     path, server = asked
     with grokputer.open(path) as log:

@@ -5,12 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from command_line import call
 
 from grokputer.domain.errors import GrokputerError, NotPossible
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.use_cases.runs import TaskRequest, _plan
 from grokputer.runners.wiring.environments import locate_page
 from story import Story
+
+
+def test_hosts_to_allow_without_a_page_are_refused_before_anything_is_played(tmp_path: Path) -> None:
+    refused = call("run", "Find tea", "--allow-domain", "x.test", "--no-feedback", db=tmp_path / "events.db")
+    assert refused.exit_code == 2 and "--allow-domain" in refused.output
+    assert not (tmp_path / "events.db").exists()
 
 
 def test_the_hosts_of_the_command_and_of_the_setting_stand_in_the_task(tmp_path: Path) -> None:

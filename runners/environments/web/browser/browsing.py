@@ -10,7 +10,29 @@ from .....domain.errors import EnvironmentUnavailable
 from ..network.hosts import AllowList
 from ..network.proxy import Proxy
 from .connection import Connection
-from .visit import FLAGS, Visit
+from .visit import HEIGHT, WIDTH, Visit
+
+FLAGS = (
+    "--proxy-server=http://127.0.0.1:9",  # leads nowhere: each visit has a proxy of its own
+    "--proxy-bypass-list=<-loopback>",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--no-startup-window",
+    "--disable-features=HttpsUpgrades,Translate,MediaRouter,OptimizationHints,AutofillServerCommunication,InterestFeedV2",
+    "--site-per-process",
+    "--deny-permission-prompts",
+    "--no-pings",
+    "--disable-default-apps",
+    "--disable-domain-reliability",
+    "--disable-breakpad",
+    "--disable-client-side-phishing-detection",
+    "--noerrdialogs",
+    "--password-store=basic",
+    "--use-mock-keychain",
+    "--force-device-scale-factor=1",
+    f"--window-size={WIDTH},{HEIGHT}",
+)
+"""Flags beside those of every browser here. No name is looked up by the browser, and nothing goes around the proxy."""
 
 
 class Browsing:

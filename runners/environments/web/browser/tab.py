@@ -28,6 +28,9 @@ NO_PRINTING = "window.print = () => {};"
 LONG_S = 2.0
 """A request that takes longer keeps no page from being settled: it waits for news, such as a chat; chosen."""
 
+WITHIN_A_PAGE = ("sameDocument", "historySameDocument")
+"""Kinds of navigation that load nothing."""
+
 NEVER_ENDING = ("WebSocket", "EventSource", "Media", "Ping", "Preflight", "Prefetch")
 """Kinds of requests that say nothing of whether a page is there."""
 
@@ -54,6 +57,14 @@ class Chooser:
     is_multiple: bool
 
 
+@dataclass(frozen=True)
+class Going:
+    """A URL that a page goes to and that has not answered yet. The browser holds back what the page before it is asked."""
+
+    url: str
+    since: float
+
+
 @dataclass
 class Session:
     """A page, or a frame of another site in it."""
@@ -66,6 +77,8 @@ class Session:
     """Requests that are not answered yet, by the time at which they began."""
     loading: set[str] = field(default_factory=set)
     """Frames that are loading."""
+    going: Going | None = None
+    """Where its frame goes to; None where it stays."""
 
 
 class Tab:
@@ -164,11 +177,16 @@ class Tab:
             case "Network.loadingFinished" | "Network.loadingFailed":
                 session.requests.pop(data["requestId"], None)
                 self._now()
+            case "Page.frameStartedNavigating":
+                if data["frameId"] == session.frame and data["navigationType"] not in WITHIN_A_PAGE:
+                    session.going = Going(data["url"], self._now())
             case "Page.frameStartedLoading":
                 session.loading.add(data["frameId"])
                 self._now()
             case "Page.frameStoppedLoading":
                 session.loading.discard(data["frameId"])
+                if data["frameId"] == session.frame:
+                    session.going = None
                 self._now()
             case "Page.windowOpen":
                 self.opened.append(data["url"])
@@ -177,6 +195,8 @@ class Tab:
                 session.loading.discard(data["frameId"])
             case "Page.frameNavigated":
                 self._now()
+                if data["frame"]["id"] == session.frame:
+                    session.going = None
                 if "parentId" not in data["frame"]:
                     session.requests.clear()
                     session.frame = data["frame"]["id"]

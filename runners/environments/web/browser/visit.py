@@ -9,7 +9,7 @@ import contextlib
 import shutil
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .....domain.errors import EnvironmentUnavailable
@@ -18,32 +18,10 @@ from ..network.proxy import Proxy
 from .connection import CALL_S, CommandFailed, Connection, NoAnswer
 from .downloads import Downloads
 from .folder import make_folder
-from .tab import Chooser, Dialog, Tab
+from .tab import Chooser, Dialog, Session, Tab
 
 WIDTH, HEIGHT = 1024, 768
 """Pixels of the view; chosen: what most pages are laid out for, and no more than a model's picture needs."""
-
-FLAGS = (
-    "--proxy-server=http://127.0.0.1:9",  # leads nowhere: each visit has a proxy of its own
-    "--proxy-bypass-list=<-loopback>",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-    "--webrtc-ip-handling-policy=disable_non_proxied_udp",
-    "--no-startup-window",
-    "--disable-features=HttpsUpgrades,Translate,MediaRouter,OptimizationHints,AutofillServerCommunication,InterestFeedV2",
-    "--site-per-process",
-    "--deny-permission-prompts",
-    "--no-pings",
-    "--disable-default-apps",
-    "--disable-domain-reliability",
-    "--disable-breakpad",
-    "--disable-client-side-phishing-detection",
-    "--noerrdialogs",
-    "--password-store=basic",
-    "--use-mock-keychain",
-    "--force-device-scale-factor=1",
-    f"--window-size={WIDTH},{HEIGHT}",
-)
-"""Flags beside those of every browser here. No name is looked up by the browser, and nothing goes around the proxy."""
 
 ANSWER_S = 10.0
 """How long a page may take for an answer; chosen: pages answer within milliseconds, and a busy one within a second or two."""
@@ -92,6 +70,7 @@ class Visit:
         self.size = float(WIDTH), float(HEIGHT)
         """Width and height of what was seen of a tab at the last look."""
         self._dialogs = 0
+        self._given_up = ""
         self._root, self._lock = make_folder()
         self.downloads = Downloads(self._root / "files", self._cancel)
         for name, content in files:
@@ -208,10 +187,8 @@ class Visit:
         if is_page:
             self.documents.append(url)
             del self.documents[:-100]
-        if url.startswith(
-            ("about:", "blob:", "data:")
-        ):  # they bring nothing from outside; pages cannot open them as a whole
-            return True
+        if url.startswith(("about:", "blob:", "data:")):
+            return True  # they bring nothing from outside; pages cannot open them as a whole
         try:
             place = read_url(url)
         except BadAddress as error:
@@ -277,20 +254,44 @@ class Visit:
     def ask(self, method: str, session: str = "", *, timeout_s: float = 0, **parameters: Any) -> dict[str, Any] | None:
         """The page's answer; None where it opened a dialog instead. ``session`` is the active tab's own where it is empty.
 
+        Where the page goes to a URL that does not answer, it is stopped and stays, which ``take_given_up`` tells.
         Raises ``Lost`` for a page that does not answer, ``CommandFailed``.
         """
         connection, timeout_s = self.connection, timeout_s or ANSWER_S
         main = self.tab.main
         assert main is not None
         id = connection.send(method, session or main.id, is_awaited=True, **parameters)
+
+        def is_over() -> bool:
+            return connection.is_answered(id) or self.is_stopped
+
+        asked = self.tab.sessions.get(session, main)
         try:
-            if not connection.wait(lambda: connection.is_answered(id) or self.is_stopped, timeout_s):
+            if not (
+                connection.wait(is_over, min(timeout_s, ANSWER_S) if asked.going else timeout_s)
+                or (self._is_given_up(asked, is_over) and connection.wait(is_over, timeout_s))
+            ):
                 raise Lost(
                     f"the page did not answer for {timeout_s:g} s: a script on it does not end, or it is too large"
                 )
             return connection.take_answer(id)
         finally:
             connection.drop(id)
+
+    def _is_given_up(self, session: Session, is_over: Callable[[], bool]) -> bool:
+        """Whether the page held an answer back because it went to a URL, which it now does no longer."""
+        if (going := session.going) is None:
+            return False
+        left = going.since + LOAD_S - time.monotonic()
+        if not self.connection.wait(lambda: is_over() or session.going is not going, left):
+            self.stop_loading()
+            self._given_up = f"{_place_of(going.url)} did not answer within {LOAD_S:g} s"
+        return True
+
+    def take_given_up(self) -> str:
+        """Which URL did not answer since the last call, in words; empty where none."""
+        given_up, self._given_up = self._given_up, ""
+        return given_up
 
     def measure(self) -> tuple[float, float]:
         """Width and height of what is seen of the active tab, in pixels; also kept in ``size``."""
@@ -300,9 +301,9 @@ class Visit:
             self.size = float(seen["clientWidth"]), float(seen["clientHeight"])
         return self.size
 
-    def settle(self, most_s: float = SETTLE_S) -> None:
-        """Wait until the page does not move any more, or waits for an answer, or the time is over."""
-        deadline = time.monotonic() + most_s
+    def settle(self, most_s: float = 0) -> None:
+        """Wait until the page does not move any more, or waits for an answer, or the time is over (0: ``SETTLE_S``)."""
+        deadline = time.monotonic() + (most_s or SETTLE_S)
         while not self.is_stopped and (left := deadline - time.monotonic()) > 0:
             tab = self.tab
             if tab.is_busy or self.downloads.is_busy:
@@ -338,8 +339,8 @@ class Visit:
             self.stop_loading()
             return f"{place} did not answer within {LOAD_S:g} s"
         self.settle(LOAD_S)
-        why = (answer or {}).get("errorText", "")
-        return f"{url} cannot be opened: {why}" if why and why != "net::ERR_ABORTED" else ""
+        why = (answer or {}).get("errorText", "").replace("net::ERR_ABORTED", "")
+        return self.take_given_up() or (f"{url} cannot be opened: {why}" if why else "")
 
     def show(self, tab: Tab) -> None:
         """Make the tab the active one."""
@@ -388,3 +389,11 @@ class Visit:
                 self.connection.close(0)  # it hangs, and takes its pages with it
         shutil.rmtree(self._root, ignore_errors=True)
         self._lock.close()
+
+
+def _place_of(url: str) -> str:
+    """The host and the port of the URL; of one that has none, its beginning."""
+    try:
+        return str(read_url(url))
+    except BadAddress:
+        return url[:60]

@@ -13,7 +13,7 @@ from typing import Any
 
 from .....domain.errors import EnvironmentUnavailable, UnknownTask
 from .....domain.events import Capability
-from .....domain.page.action import BROWSER_VERBS, parse_action
+from .....domain.page.action import BROWSER_VERBS, explain_unreadable, parse_action
 from .....domain.page.messages import Page
 from .....domain.ports import Environment
 from ..page.lines import clean
@@ -65,9 +65,7 @@ class BrowserGym(Environment):
             raise EnvironmentUnavailable("no episode is running; start one with reset(task, seed)")
         parsed = parse_action(action, BROWSER_VERBS)
         if parsed is None:
-            return self._unchanged(
-                f"cannot read {action[:80]!r} as an action; it begins with one of {', '.join(BROWSER_VERBS)}"
-            )
+            return self._unchanged(explain_unreadable(action, BROWSER_VERBS))
         targets = self._seen.targets
         if max(parsed.number, parsed.target) > len(targets):
             return self._unchanged(f"there is no line {max(parsed.number, parsed.target)}; the last is {len(targets)}")

@@ -34,6 +34,8 @@ def give_file(visit: Visit, session: str, node: int, name: str) -> str:
 
 def use_key(visit: Visit, name: str) -> str:
     """Do what the browser's own keys do: go back or forward, reload, close the tab, open one."""
+    if name == "close" and len(visit.tabs) == 1:
+        return "it is the last tab, which stays open; DONE ends the run"
     if name == "close":
         visit.close_tab(visit.tab)
     elif name == "new":

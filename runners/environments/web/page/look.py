@@ -60,7 +60,7 @@ class _Lines:
 
 def look(visit: Visit, refused: Sequence[str] = (), *, has_picture: bool = True) -> Look:
     """What the visit shows now. Raises ``Lost``."""
-    lines = _Lines()
+    lines, view = _Lines(), Rect(0, 0, *visit.measure())
     _add_browser(lines, visit, refused)
     if visit.dialog is not None:
         _add_dialog(lines, visit)
@@ -68,7 +68,6 @@ def look(visit: Visit, refused: Sequence[str] = (), *, has_picture: bool = True)
     if visit.chooser is not None:
         _add_chooser(lines, visit)
         return Look(tuple(lines.shown))
-    view = Rect(0, 0, *visit.measure())
     elements = _elements(visit, view)
     if elements is None:  # a dialog has opened meanwhile
         return look(visit, refused, has_picture=has_picture)

@@ -109,6 +109,8 @@ REFUSED = {
     "CLICKbutton:OK[99]": "there is no element [99]",
     "TYPEbutton:OK[1]x": "a window can only be clicked",
     "TYPEbutton:OK[4]x": "a button takes no text",
+    "SELECTbutton:OK[4]": "a button is not an option of a list; CLICK presses it",
+    "SELECTwindow:Name[1]": "a window can only be clicked",
     "KEY hyper+x": "cannot hold the key 'hyper'",
     "KEY ctrl+nokey": "there is no key 'nokey'",
     "RUN sh -c 'touch x'": "'sh' is not offered",
@@ -126,6 +128,11 @@ def test_an_action_that_cannot_be_done_says_why_in_one_sentence_and_changes_noth
         page = episode.act(action)
         assert error in page.error and "\n" not in page.error and not page.is_done, action
         assert page.lines == before.lines, action
+
+
+def test_a_press_on_a_screen_without_a_window_says_that_none_is_open(begin: Begin) -> None:
+    [line] = begin().page.lines
+    assert begin().act(f"CLICK{line}").error == "no window is open, so there is nothing to press; RUN starts a program"
 
 
 def test_a_program_that_hangs_stays_a_line_of_the_page(machine: Machine, begin: Begin) -> None:

@@ -64,6 +64,25 @@ def test_a_server_that_never_answers_is_said_at_the_start(
         browse.reset(f"{server.url}/ Wait", 0)
 
 
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("is_in_a_frame", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_link_to_a_server_that_never_answers_is_the_error_of_the_step_and_the_page_stays(
+    browse: Browse, server: Pages, waiting: threading.Event, is_in_a_frame: bool
+) -> None:
+    def wait(handler: BaseHTTPRequestHandler) -> None:
+        waiting.wait(20)
+
+    link = "<p>here<p><a href=/never>Go</a>"
+    frame = f"<iframe src=http://localhost:{server.port}/inner></iframe>"
+    server.clear(index=frame if is_in_a_frame else link, inner=link, never=wait)
+    page = browse.reset(f"{server.url}/ +localhost:{server.port} Wait", 0)
+    page = do(browse, page, "CLICK", "a:Go")
+    place = "localhost" if is_in_a_frame else "127.0.0.1"
+    assert page.error == f"{place}:{server.port} did not answer within 1.5 s"
+    assert texts(page) == ["p:here", "a:Go"]
+    assert not browse.act("WAIT").error
+
+
 def half(waiting: threading.Event) -> Answer:
     """A page whose second half never comes."""
 

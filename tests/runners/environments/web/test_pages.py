@@ -73,6 +73,9 @@ def test_each_tab_is_a_line_and_is_shown_and_closed(browse: Browse, server: Page
     page = do(browse, page, "CLICK", "tab:Second")
     page = browse.act("KEY ctrl+w")
     assert texts(page) == ["a:Open"]
+    page = browse.act("KEY ctrl+w")
+    assert page.error == "cannot KEY: it is the last tab, which stays open; DONE ends the run"
+    assert texts(page) == ["a:Open"]
 
 
 def test_tabs_without_end_are_bounded(browse: Browse, server: Pages) -> None:
