@@ -139,7 +139,7 @@ class Run:
                 phase, since = found, now
             if (problem := self.programs.problem or self.supervisor.problem) is not None:
                 raise problem
-            kill = self.plan.next(phase, now - since, self._progress())
+            kill = self.plan.next(phase, now - since, self._progress(), self.supervisor.away)
             if kill is not None:
                 self._steps_done = self._steps if kill.part in (TRAINING, RAY) else self._steps_done
                 killing.append(threading.Thread(target=self._kill, args=(kill,)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -95,14 +95,14 @@ class Plan:
                 kills.append(Kill(name, phase, 0.0 if is_by_progress(name, phase) else at_s, down_s))
         return cls(kills)
 
-    def next(self, phase: Phase, since_s: float, training: Progress) -> Kill | None:
-        """The kill that is due so many seconds after the phase began; None where none is.
+    def next(self, phase: Phase, since_s: float, training: Progress, away: Collection[str] = ()) -> Kill | None:
+        """The kill that is due so many seconds after the phase began; None where none is. Parts that are away are not killed.
 
         What an earlier phase left over is due at once. A training is killed where a checkpoint has to carry it on, and not
         when it is over; so is the cluster while it trains. The way to S3 ends when there is soon something to push.
         """
         for kill in self.left:
-            if phase < kill.phase or (phase == kill.phase and since_s < kill.at_s):
+            if kill.part in away or phase < kill.phase or (phase == kill.phase and since_s < kill.at_s):
                 continue
             is_over = phase > Phase.TRAINING
             if kill.part == TRAINING and (is_over or not training.is_far):

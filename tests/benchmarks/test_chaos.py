@@ -48,6 +48,7 @@ def test_a_training_is_killed_only_while_a_checkpoint_has_to_carry_it_on() -> No
     drawn = Plan.draw(7, {Phase.TRAINING: ("training", "ray")}, LENGTHS)
     assert drawn.next(Phase.BEFORE, 1000, Progress(is_far=True)) is None
     assert drawn.next(Phase.TRAINING, 1000, Progress()) is None
+    assert drawn.next(Phase.CANARY, 0, Progress(), {"ray"}) is None, "it is away already"
     found = drawn.next(Phase.CANARY, 0, Progress())
     assert found is not None and found.part == "ray", (
         "a cluster can be killed at any time, a training that is over cannot"
