@@ -68,6 +68,7 @@ def asked(gateway: Served, endpoint: Slow, key: str) -> Iterator[list[Any]]:
         asking.join()
 
 
+@pytest.mark.slow
 def test_a_gateway_keeps_its_runs_when_the_database_died_and_ends_what_it_could_not_record(
     own_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
