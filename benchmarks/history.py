@@ -316,6 +316,7 @@ def main() -> None:
     options.add_argument("what", choices=("write", "read", "against"))
     options.add_argument("folder", type=Path)
     options.add_argument("--events", type=int, default=1_000_000)
+    options.add_argument("--rounds", type=int, default=5, help="of 'against'")
     options.add_argument("--other", type=Path, help="the checkout of another program, for 'against'")
     arguments = options.parse_args()
     if arguments.what == "read":
@@ -324,7 +325,7 @@ def main() -> None:
     if arguments.what == "against":
         if arguments.other is None:
             options.error("against needs --other, the folder of a checkout")
-        against(arguments.folder, arguments.other, arguments.events)
+        against(arguments.folder, arguments.other, arguments.events, arguments.rounds)
         return
     began = time.process_time()
     write(arguments.folder, arguments.events)

@@ -17,7 +17,7 @@ from ...domain.errors import DamagedWeights, TrainingError, TrainingInterrupted
 from ...domain.ports import LaunchedTraining, Progress, TrainingLauncher, Waiting
 from ..registry.files import write_atomically
 from ..registry.local import hash_directory
-from ..training.job import TrainingJobSpec, TrainingResult
+from ..training.job import TrainingJobSpec, TrainingResult, is_being_trained
 from ..training.process import ProgressFile, take_up
 from .scheduler import JobState, Scheduler, Sight
 
@@ -122,7 +122,13 @@ class JobTraining(LaunchedTraining[TrainingResult]):
         """Let the job run on."""
 
     def _has_ended(self) -> bool:
-        return (self.job.directory / "result.json").exists() or self._over >= CERTAIN
+        if (self.job.directory / "result.json").exists():
+            return True
+        if self._over >= CERTAIN and is_being_trained(self.job.directory):
+            self._over = (
+                0  # a trainer whose scheduler was lost goes on, and the next attempt would find the folder busy
+            )
+        return self._over >= CERTAIN
 
     def _new(self, lines: ProgressFile) -> list[Progress | str]:
         updates = lines.read()

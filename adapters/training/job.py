@@ -23,6 +23,7 @@ from ...domain.errors import TrainingError
 from ...domain.ports import Progress as Progress
 from ...domain.settings.recipe import Recipe
 from ..data.media_files import FOLDER
+from ..registry.lock import Held, hold
 from ..serving.base_model import Base
 from .checkpoints import COMPLETE
 
@@ -36,6 +37,10 @@ UNTOLD = 74
 
 BUSY = 75
 """Exit code of a trainer whose folder another trainer holds; ``EX_TEMPFAIL``. It leaves the other's result alone."""
+
+
+LOCK = ".lock"
+"""The lock of the one trainer, in the job's folder."""
 
 
 class FolderBusy(TrainingError):
@@ -126,6 +131,17 @@ class TrainingResult:
         if "error" in data:
             raise TrainingError(f"training in {directory} failed: {data['error']}")
         return TrainingResult(**{**data, "adapter": directory / "adapter"})
+
+
+def is_being_trained(directory: Path) -> bool:
+    """Whether a trainer has the folder, on whatever machine it runs. Trainers wait for the moment that this takes."""
+    try:
+        with hold(directory / LOCK):
+            return False
+    except Held:
+        return True
+    except OSError:
+        return False
 
 
 def discard_unfinished(directory: Path) -> None:

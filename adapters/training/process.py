@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ...domain.errors import DamagedWeights, TrainingError, TrainingInterrupted
+from ...domain.errors import DamagedWeights, LogError, TrainingError, TrainingInterrupted
 from ...domain.ports import LaunchedTraining, TrainingLauncher, Waiting
 from ..registry.files import write_atomically
 from ..registry.local import hash_directory
@@ -105,8 +105,8 @@ def train(
 
     ``say`` gets notes about checkpoints and weights that cannot be used, ``on_wait`` is called while a training elsewhere
     says nothing. Raises ``TrainingError`` with the reason, and ``TrainingInterrupted`` when a signal ended the child. If
-    this call is interrupted (``KeyboardInterrupt`` included), it stops a child and leaves a job elsewhere running; call
-    again to continue. Any other error stops both.
+    this call is interrupted (``KeyboardInterrupt`` included), or the log was lost, it stops a child and leaves a job elsewhere
+    running; call again to continue. Any other error stops both.
     """
     return follow((launcher or ProcessLauncher()).start(job), on_progress, say=say, on_wait=on_wait)
 
@@ -129,7 +129,7 @@ def follow(
                     on_wait(update)
                 case _:
                     on_progress(update)
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit, LogError):
         end = training.leave
         raise
     finally:

@@ -40,7 +40,7 @@ from ..serving.proof import PROMPTS, Reference, record
 from .answer_loss import supervised_trainer
 from .batches import Item, tokenize
 from .checkpoints import newest_whole, seal
-from .job import ASIDE, NOTE, FolderBusy, Progress, TrainingJobSpec, TrainingResult
+from .job import ASIDE, LOCK, NOTE, FolderBusy, Progress, TrainingJobSpec, TrainingResult
 from .length_sampler import Order
 from .lora import begin_as, configure_lora, round_off, widen
 from .objective import make_mixed_trainer, remember_reference, without_dropout
@@ -306,7 +306,7 @@ def _sole_trainer(directory: Path) -> Iterator[None]:
     A trainer whose parent was killed may still hold it for a moment, so this waits.
     """
     try:
-        with hold(directory / ".lock", LOCK_WAIT_S):
+        with hold(directory / LOCK, LOCK_WAIT_S):
             yield
     except Held as holder:
         raise FolderBusy(f"folder {directory} is being trained by another process; wait for it ({holder})") from None

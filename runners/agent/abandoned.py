@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ...domain.settings.settings import Policy
     from ..store.ledger import Ledger
     from ..store.log import Log
+    from ..store.port import Lock
 
 GONE = "the process that played it has ended"
 """The failure detail of an abandoned run."""
@@ -32,17 +33,17 @@ many at a time."""
 
 
 @contextmanager
-def playing(log: Log, run: UUID) -> Iterator[None]:
+def playing(log: Log, run: UUID) -> Iterator[Lock]:
     """Hold the run's lock during the block, in which it is recorded from start to end.
 
     Raises ``NotPossible`` where another process runs the same run, ``OSError`` where the lock cannot be created.
     """
     with ExitStack() as stack:
         try:
-            stack.enter_context(log.database.hold(_lock_of(run), passing=True))
+            lock = stack.enter_context(log.database.hold(_lock_of(run), passing=True))
         except Held:
             raise NotPossible(f"another process plays run {run.hex[:8]}; wait until it ends") from None
-        yield
+        yield lock
 
 
 def is_played(log: Log, run: UUID) -> bool:

@@ -20,6 +20,7 @@ from eventsourcing.persistence import IntegrityError
 from ...adapters.data.media_files import FOLDER
 from ...domain.aggregates.base import OWN_NAMES
 from ...domain.aggregates.erasure import ContentErasure
+from ...domain.errors import LogError
 from ...domain.events import (
     EVENTS,
     ContentErased,
@@ -80,6 +81,8 @@ class Words:
     """The target's runs that have not ended: they may get more texts."""
     plain: int = 0
     """Number of events of an earlier program that hold the person's name itself. They cannot be changed."""
+    traces: str = ""
+    """Why bytes of the texts may remain in the database's files, and what to do; empty where none remain."""
 
 
 class Search:
@@ -257,8 +260,8 @@ def erase(ledger: Ledger, target: Target, reason: str, actor: str) -> Words:
     """Delete the target's texts and record it, in one transaction; then remove their remains from the files.
 
     Texts that another process stores until then are deleted too. Where there are none, nothing is recorded, but the
-    files are cleaned all the same: this finishes an interrupted erasure. Raises ``NotPossible`` without a reason,
-    ``BadText``, ``LogError``.
+    files are cleaned all the same: this finishes an interrupted erasure. Where they cannot be, ``traces`` says why, so
+    that the caller goes on: datasets hold the texts too. Raises ``NotPossible`` without a reason, ``BadText``, ``LogError``.
     """
     search = Search(ledger, target)
 
@@ -270,7 +273,10 @@ def erase(ledger: Ledger, target: Target, reason: str, actor: str) -> Words:
 
     ledger.until_stored(find_and_delete)
     search.found.unnamed = drop_unnamed(ledger)
-    ledger.database.rid_of_traces()
+    try:
+        ledger.database.rid_of_traces()
+    except LogError as error:
+        search.found.traces = str(error)
     return search.found
 
 

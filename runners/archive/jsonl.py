@@ -98,8 +98,9 @@ def import_log(log: Log, lines: Iterable[bytes]) -> Exchanged:
             except Exception as error:
                 if not (isinstance(error, WRONG) or log.database.is_conflict(error)):
                     raise
+                [reason, *_] = str(error).splitlines() or [type(error).__name__]  # PostgreSQL adds details
                 raise LogError(
-                    f"line {number} is not a line of an exported log: {error}; nothing was imported"
+                    f"line {number} is not a line of an exported log: {reason}; nothing was imported"
                 ) from error
         return reader.finish()
 

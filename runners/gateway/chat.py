@@ -6,18 +6,19 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from aiohttp import web
 
 from ...adapters.serving.reply import Reply, loads
 from ...domain.aggregates.base import derive_id
-from ...domain.errors import GrokputerError
+from ...domain.errors import GrokputerError, LogError
 from ...domain.vocabulary import Scope
 from .chat_request import LONGEST_SESSION, BadRequest, ChatRequest, read_chat_request
 from .completions import DONE, CompletionWriter, say_usage, write_frame, write_json
 from .exchange import NOT_KEPT, Ending, Exchange, Repeated, begin, finish, name_headers
 from .metrics.process import timing_of
+from .owner import Busy
 from .replies import Patience, Refused, error_body, no_answer, read_body, send_whole
 from .upstreams.upstream import NoAnswer
 from .upstreams.whole_completion import Gathering, frames_of
@@ -50,9 +51,16 @@ async def _complete(gateway: Gateway, key: AccessKey, request: web.Request) -> w
     gateway.admission.count_request(key)
     session = read_session(request.headers.get("x-session-id"))
     gateway.owner.require_going()
-    begun = await gateway.owner.store(
-        begin(asked, key.holder, session, _run_id(key, request), key.id, gateway.pinned_for(request))
-    )
+    repeatable = _run_id(key, request)
+    id = repeatable or uuid4()
+    pin, is_repeatable = gateway.pinned_for(request), repeatable is not None
+    try:
+        begun = await gateway.owner.store(
+            begin(asked, key.holder, session, id, key.id, pin, is_repeatable=is_repeatable)
+        )
+    except LogError:  # it may have begun all the same
+        gateway.owner.end_later(id)
+        raise
     if isinstance(begun, Repeated):
         return await _repeat(begun, asked, request)
     timing.exchange = begun
@@ -129,7 +137,11 @@ async def _stream(
 async def _end(gateway: Gateway, key: AccessKey, exchange: Exchange, ending: Ending) -> None:
     if ending.reply is not None:
         gateway.admission.count_answer(key, ending.reply, exchange.prices)
-    await gateway.owner.store(finish(exchange, ending, key.holder))
+    try:
+        await gateway.owner.store(finish(exchange, ending, key.holder))
+    except (LogError, Busy):
+        gateway.owner.end_later(exchange.run.id)
+        raise
 
 
 def _headers_of_failure(exchange: Exchange) -> dict[str, str]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from ...domain.aggregates.base import Aggregate, Context, derive_id
 from ...domain.aggregates.run import TaskRun
@@ -137,19 +137,20 @@ def begin(
     asked: ChatRequest,
     holder: str,
     session: str | None,
-    repeatable: UUID | None,
+    id: UUID,
     key: str,
     pinned: ProcessPin | None = None,
+    *,
+    is_repeatable: bool,
 ) -> Change[Exchange | Repeated]:
     """The change that begins the run of the request. It raises ``NotFound`` for an unknown model.
 
-    ``holder`` is the content key of the name of the access key's holder, ``key`` the key's id. ``repeatable`` is the id of
-    the run where the request may come again.
+    ``holder`` is the content key of the name of the access key's holder, ``key`` the key's id. ``id`` is the run's, always the
+    same for a request that ``is_repeatable``: it may come again.
     """
-    id = repeatable or uuid4()
 
     def change(desk: Desk) -> tuple[Sequence[Aggregate], Exchange | Repeated]:
-        run = TaskRun(id) if repeatable is None else desk.ledger.get(TaskRun, id)
+        run = desk.ledger.get(TaskRun, id) if is_repeatable else TaskRun(id)
         if run.started is not None:
             return (), _repeated(desk, run, asked)
         role, chosen = choose(desk.state, asked.model, id, session, pinned)
@@ -172,7 +173,8 @@ def begin(
         )
         model, prices = desk.state.policy.model, _prices(desk, chosen)
         tuned = desk.state.registry.name_at_endpoint(chosen.adapter)
-        return (run,), Exchange(run, asked, role, chosen, model, prices, keeps_texts, repeatable is not None, tuned)
+        desk.unended.discard(id)  # an earlier attempt at it was not stored
+        return (run,), Exchange(run, asked, role, chosen, model, prices, keeps_texts, is_repeatable, tuned)
 
     return change
 

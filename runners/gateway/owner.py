@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
-from ...domain.aggregates.base import Aggregate
+from ...domain.aggregates.base import ACTOR, Aggregate
+from ...domain.aggregates.run import TaskRun
 from ...domain.errors import GrokputerError, LogError
-from ..agent.abandoned import end_abandoned, playing
+from ..agent.abandoned import HELD_BY, end_abandoned, end_lost, playing
 from ..improvement.process_manager import process_new_events
 from ..store.ledger import Ledger, Save
 from ..store.log import Log
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ...domain.settings.running import ModelSettings
     from ...projections.state.access import AccessKey
     from ...projections.state.state import State
+    from ..store.port import Lock
 
 T = TypeVar("T")
 
@@ -43,6 +45,10 @@ FOLLOW_S = 0.25
 """Seconds between two readings of new events of the log; chosen: a revoked key is refused within a second."""
 
 
+UNSTORED = "the log could not be written"
+"""The failure detail of a run whose end could not be stored."""
+
+
 class Busy(GrokputerError):
     """More waits to be stored than the gateway holds."""
 
@@ -55,6 +61,8 @@ class Desk:
     state: State
     gateway: UUID
     """The id of this process; its runs record it, so that they count as alive while it is."""
+    unended: set[UUID]
+    """Its runs whose start is in doubt, or whose end could not be stored."""
     _base: tuple[ModelSettings, str] | None = None
 
     @property
@@ -96,6 +104,7 @@ class LogOwner:
         """Why the log could not be read last."""
         self._unwritten = ("", 0.0)
         """Why the log could not be written last, and when."""
+        self._unended = set[UUID]()
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._waiting = 0
         self._followed = self._turned = time.monotonic()
@@ -127,6 +136,10 @@ class LogOwner:
         """What the work returns, which reads the log in a thread of its own: it waits for no writer. Raises what it raises."""
         assert self._reader is not None
         return await asyncio.to_thread(work, self._reader)
+
+    def end_later(self, run: UUID) -> None:
+        """Have a run of this process ended, as failed with ``environment``, as soon as the log can be written."""
+        self._unended.add(run)
 
     def require_going(self) -> None:
         """Raise ``Busy`` where the thread is stuck, so that nothing new waits behind what waits already."""
@@ -183,19 +196,19 @@ class LogOwner:
     def _own(self, opened: asyncio.Future[None]) -> None:
         try:
             ledger = Ledger.open(self.place, self._clock)
-            desk = Desk(ledger, load_state(ledger), uuid4())
+            desk = Desk(ledger, load_state(ledger), uuid4(), self._unended)
             self._read(desk)
             end_abandoned(ledger, desk.state.policy)
             self._reader = Log.open(self.place, self._clock)
         except BaseException as error:
             self._deliver([(opened, None, error)], asked=0)
             return
-        with playing(ledger, desk.gateway):
+        with playing(ledger, desk.gateway) as lock:
             self._deliver([(opened, None, None)], asked=0)
-            self._serve(desk)
+            self._serve(desk, lock)
         ledger.close()
 
-    def _serve(self, desk: Desk) -> None:
+    def _serve(self, desk: Desk, lock: Lock) -> None:
         followed = time.monotonic()
         is_open = True
         while is_open:
@@ -203,7 +216,7 @@ class LogOwner:
             batch, is_open = self._take(max(0.0, followed + FOLLOW_S - time.monotonic()))
             self._do(desk, batch)
             if not is_open or time.monotonic() - followed >= FOLLOW_S:
-                self._follow(desk)
+                self._follow(desk, lock)
                 followed = time.monotonic()
 
     def _take(self, wait_s: float) -> tuple[list[_Waiting], bool]:
@@ -242,10 +255,13 @@ class LogOwner:
         if results:
             self._deliver(results, asked=len(results))
 
-    def _follow(self, desk: Desk) -> None:
+    def _follow(self, desk: Desk, lock: Lock) -> None:
         """As ``_read``; an error is kept, and the next reading tries again. Whatever it is, this thread goes on."""
         try:
+            with desk.ledger.database.explained():
+                lock.keep()  # before anybody takes the runs of this process for abandoned
             self._read(desk)
+            self._end_unended(desk)
             self._unread = ""
         except Exception as error:
             self._unread = str(error) or repr(error)
@@ -271,6 +287,14 @@ class LogOwner:
         self.state = desk.state = process_new_events(desk.ledger, desk.state)
         self.keys = desk.state.access.valid()
         self._followed = time.monotonic()
+
+    def _end_unended(self, desk: Desk) -> None:
+        """End the runs that ``end_later`` was told, where they are runs of this process."""
+        for id in list(self._unended):
+            started = desk.ledger.get(TaskRun, id).started
+            if started is not None and started.policy.get(HELD_BY) == desk.gateway.hex:
+                end_lost(desk.ledger, id, UNSTORED, desk.state.policy, ACTOR)
+            self._unended.discard(id)
 
     def _deliver(self, results: Sequence[tuple[asyncio.Future[Any], Any, BaseException | None]], *, asked: int) -> None:
         """Hand results over to the event loop; so many of them were asked for and wait no more."""

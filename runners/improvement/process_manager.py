@@ -62,7 +62,9 @@ def process_new_events(ledger: Ledger, known: State | None = None) -> State:
     again. Events between that state and the manager's own position are folded without a reaction. A few events after it
     may have been handled before; handling them again has no effect.
     """
-    handled = max(ledger.tracked(NAME), ledger.followed)
+    tracked = ledger.tracked(NAME)
+    known = ledger.unless_doubtful(known)
+    handled = max(tracked, ledger.followed)
     state = known if known is not None and _can_continue(ledger, known, handled) else load_snapshot(ledger, handled)
     prepare_tables(ledger)
     has_followed = True
@@ -81,6 +83,7 @@ def process_new_events(ledger: Ledger, known: State | None = None) -> State:
             connection.execute(TRACK, (NAME, state.position))
             is_behind = catch_up(ledger, connection)
     ledger.followed = max(ledger.followed, state.position)
+    ledger.note_folded(state)
     return state
 
 

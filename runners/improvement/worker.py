@@ -22,6 +22,7 @@ from ..agent.abandoned import GONE, end_abandoned
 from ..alerts.dispatcher import AlertDispatcher
 from ..store.lease import lease
 from ..store.ledger import Ledger
+from ..store.port import Unreachable
 from ..store.states import load_state
 from ..store.tail import Watch
 from ..wiring.services import Services
@@ -47,6 +48,9 @@ AGAIN_S = 60.0
 
 RETELL_S = 60.0
 """Seconds between two lines of an idle worker that differ only in numbers; chosen."""
+
+UNREACHABLE_S = 2.0
+"""Seconds before a worker whose log was lost looks for it again; chosen: a server takes about as long to start again."""
 
 ABANDONED_S = 60.0
 """Seconds between two searches for runs whose process has ended; chosen."""
@@ -76,21 +80,37 @@ class Reporter:
 def work(ledger: Ledger, *, once: bool, reporter: Reporter | None = None, waits: bool = True) -> None:
     """Do the work that the log requests: with ``once`` everything that is due now, else until interrupted.
 
-    When there is nothing to do, it says what it waits for. Raises ``NotPossible`` where another worker has the lease
-    and ``waits`` is off.
+    When there is nothing to do, it says what it waits for. One that is not for ``once`` waits for a server of the log that was
+    lost, and begins again. Raises ``NotPossible`` where another worker has the lease and ``waits`` is off, and ``LogError``.
     """
-    reporter = reporter or Reporter()
+    reporter, lost_at = reporter or Reporter(), float("-inf")
+    while True:
+        try:
+            _work_while_there(ledger, once=once, reporter=reporter, waits=waits)
+            return
+        except Unreachable as error:
+            if once:
+                raise
+            if time.monotonic() - lost_at > 5 * UNREACHABLE_S:  # once for each loss, whose words change meanwhile
+                reporter.say(f"{error}; the worker goes on when it answers")
+            lost_at = time.monotonic()
+            time.sleep(UNREACHABLE_S)
+
+
+def _work_while_there(ledger: Ledger, *, once: bool, reporter: Reporter, waits: bool) -> None:
+    """Work as ``work`` says until there is nothing to do, or the log is lost."""
 
     def task() -> str:
         return worker_task(load_state(ledger)) or "alerts, ratings and canaries"
 
     with (
-        lease(ledger, reporter.say, task=task, waits=waits),
+        lease(ledger, reporter.say, task=task, waits=waits) as held,
         closing(Watch(ledger)) as watch,
         Services(ledger, process_new_events(ledger), reporter.say) as services,
     ):
         worker, idle = Worker(ledger, services, reporter), Idle(ledger, reporter.say)
         while True:
+            held.keep()
             did = worker.step()
             if not did:
                 idle.tell(services.state)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import UUID
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from eventsourcing.application import Application
 from eventsourcing.persistence import (
@@ -73,6 +73,10 @@ class Ledger(Log):
         super().__init__(store, clock)
         self.followed = 0
         """The position up to which this process has reacted to events; the stored position may be a few events behind."""
+        self._losses = 0
+        """The losses of the server after which ``followed`` was found."""
+        self._folded = WeakKeyDictionary["State", int]()
+        """The losses of the server after which each state was folded."""
         self._names: dict[str, Key] = {}
         """Names that no stored event holds yet."""
         self._pictures = WeakValueDictionary[str, Key]()
@@ -114,6 +118,17 @@ class Ledger(Log):
                 return known_name(stored_key, name)
             key = self._names[name] = keep(name, is_name=True)
         return key
+
+    def note_folded(self, state: State) -> None:
+        """Remember that the state was folded from what the server has now."""
+        self._folded[state] = self._losses
+
+    def unless_doubtful(self, state: State | None) -> State | None:
+        """The state; None where the server was lost since it was folded: events of it may be gone, and others in their
+        places."""
+        if self._losses != self.database.losses:
+            self._losses, self.followed = self.database.losses, 0
+        return state if state is not None and self._folded.get(state, 0) == self._losses else None
 
     def until_stored(self, decide: Callable[[], T]) -> T:
         """The result of ``decide``, which reads the log, decides, and stores.

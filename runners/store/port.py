@@ -36,6 +36,19 @@ class Unwritable(LogError):
     """The log cannot be written, because the disk is full or read-only; it can still be read."""
 
 
+class Unreachable(LogError):
+    """The server of the log does not answer, or the connection to it was lost; it may answer again."""
+
+
+class Lock(Protocol):
+    """A lock among all processes that have the log."""
+
+    def keep(self) -> None:
+        """Have the lock again where it was lost with its server. Raises ``Held`` where another process has it by now,
+        and errors of the database."""
+        ...
+
+
 class Answer(Protocol):
     """The rows that a statement returned."""
 
@@ -100,6 +113,13 @@ class Pen(Protocol):
 
         ``known`` is the tree as this process left it, if it knows one. Raises ``LogError`` where this process may not
         write any more, because another worker has begun.
+        """
+        ...
+
+    def defer(self) -> None:
+        """Until the transaction ends or has a savepoint, let short statements that store rows wait for the one after them.
+
+        So they need no round trip of their own. An error of theirs is raised by that one, or by the commit.
         """
         ...
 
@@ -169,6 +189,11 @@ class Store(Protocol):
         """The log's one file; None where a database server keeps it."""
         ...
 
+    @property
+    def losses(self) -> int:
+        """How often this process found that the server was lost. What it has read before may not be stored any more."""
+        ...
+
     def require(self) -> None:
         """Raise ``LogError`` where there is no log, or what is there is not a log."""
         ...
@@ -232,8 +257,10 @@ class Store(Protocol):
         """A view of the changes from now on."""
         ...
 
-    def hold(self, name: str, *, waits: bool = False, passing: bool = False) -> AbstractContextManager[None]:
+    def hold(self, name: str, *, waits: bool = False, passing: bool = False) -> AbstractContextManager[Lock]:
         """Have the lock of this name, among all processes that have the log, until the block ends or the process does.
+
+        A server that is lost loses it; ``Lock.keep`` has it again.
 
         Raises ``Held`` where another has it, unless this ``waits``. The holder of the lock ``LEASE`` is the worker: from
         then on, the one before it cannot write. A lock that is ``passing`` leaves nothing behind.

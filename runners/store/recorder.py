@@ -186,6 +186,7 @@ class LogRecorder(ProcessRecorder):
 def _store(
     transaction: Transaction, rows: Sequence[Row], tracking: Tracking | None, also: Work[None] | None = None
 ) -> list[int]:
+    transaction.defer()
     positions = transaction.append(rows) if rows else []
     if tracking is not None:
         values = (tracking.application_name, tracking.notification_id)

@@ -22,8 +22,10 @@ _INSERT = f"INSERT INTO stored_events ({_COLUMNS})"
 class Transaction:
     """The changes of one commit in progress. No other process stores beside the connection's transaction."""
 
-    def __init__(self, connection: Rows, tree: Tree | None) -> None:
+    def __init__(self, connection: Rows, tree: Tree | None, defer: Callable[[], None] = lambda: None) -> None:
         self.connection = connection
+        self.defer = defer
+        """Let the short statements that store rows wait for the statement after them; see ``Pen.defer``."""
         self.known_tree = tree.copy() if tree is not None else None
         """The tree; None until it is needed."""
 
@@ -129,7 +131,7 @@ class Writer:
         self._tree = None  # unknown until the commit
         rows = pen.rows
         try:
-            transaction = Transaction(rows, pen.begin(tree))
+            transaction = Transaction(rows, pen.begin(tree), pen.defer)
             result = work(transaction)
             commit = pen.commit()
         finally:

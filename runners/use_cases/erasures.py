@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ...domain.errors import NotPossible
+from ...domain.errors import LogError, NotPossible
 from ..archive.erasure import Target, Words, drop_datasets, erase, find_words
 from ..improvement.process_manager import open_cycle, process_new_events
 from ..improvement.tuning.elsewhere import CopyElsewhere, delete_copies, find_copies, has_left
@@ -29,6 +29,14 @@ class Erasure:
     """What endpoints have of trainings on the words: what was deleted there, and what cannot be reached from here."""
 
 
+class TracesRemain(LogError):
+    """The words are erased, but bytes of them may remain in the database's files; all else is done."""
+
+    def __init__(self, done: Erasure) -> None:
+        super().__init__(done.words.traces)
+        self.done = done
+
+
 def preview_erasure(ledger: Ledger, target: Target) -> Erasure:
     """What ``forget`` would delete now. Nothing is recorded, and no endpoint is asked."""
     words = find_words(ledger, target)
@@ -38,9 +46,10 @@ def preview_erasure(ledger: Ledger, target: Target) -> Erasure:
 def forget(ledger: Ledger, target: Target, *, reason: str, actor: str, retrain: bool = False) -> Erasure:
     """Delete the target's words for good; with ``retrain``, request a training of each live adapter that learnt from them.
 
-    Raises ``NotPossible`` without a reason. With ``retrain``, also where trainings start from the live adapter, which
-    would keep what it learnt. Files that endpoints have of the words are deleted first, where that is possible: once the words
-    are gone, nobody could tell which files held them.
+    Raises ``NotPossible`` without a reason, and ``TracesRemain`` at the end, when all else is done. With ``retrain``,
+    ``NotPossible`` also where trainings start from the live adapter, which would keep what it learnt. Files that endpoints
+    have of the words are deleted first, where that is possible: once the words are gone, nobody could tell which files held
+    them.
     """
     state = process_new_events(ledger)
     if retrain:
@@ -54,7 +63,10 @@ def forget(ledger: Ledger, target: Target, *, reason: str, actor: str, retrain: 
         actor = words.person  # so that the request does not store the name again
     requested, refused = _retrain(ledger, state, words, actor) if retrain else ((), {})
     process_new_events(ledger)
-    return Erasure(words, requested, refused, tuple(elsewhere))
+    done = Erasure(words, requested, refused, tuple(elsewhere))
+    if words.traces:
+        raise TracesRemain(done)
+    return done
 
 
 def _check_lineage(state: State) -> None:

@@ -222,15 +222,15 @@ class Services:
         known = self.state.registry.adapters.get(adapter)
         if known is None:
             raise UnknownAdapter(unknown_adapter(adapter, self.state.registry.adapters))
-        if known.is_tuned:
-            self._require_tuned(known)
-            return
         own = self.beside(known.role)
         if own is not None:
             if not own.serves(adapter):
                 raise NotServed(
                     f"{adapter} is not available: {own.label}, the model of role {known.role}, does not serve it"
                 )
+            return
+        if known.is_tuned:
+            self._require_tuned(known)
             return
         server, trained_on = self.model.adapters, f"{known.base} ({known.base_hash[:19]})"
         if server is None:

@@ -147,6 +147,7 @@ def test_a_server_that_refuses_a_live_adapter_raises_an_alert_that_ends_when_it_
     assert replay(history.ledger).is_equal
 
 
+@pytest.mark.slow
 def test_a_server_that_refused_an_adapter_before_its_rollout_raises_an_alert_once_it_has_runs(
     history: History, servers: Servers
 ) -> None:
@@ -162,6 +163,7 @@ def test_a_server_that_refused_an_adapter_before_its_rollout_raises_an_alert_onc
     assert document("alerts", "--open", db=history.ledger.path) == [], "it is asked no more"
 
 
+@pytest.mark.slow
 def test_two_adapters_are_compared_at_the_servers(
     history: History, servers: Servers, live: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from grokputer.cli import app
+from grokputer.runners.store.log import Log
+from grokputer.runners.store.place import DatabaseUrl, Place, text_of
 from story import Story
 
 
@@ -41,27 +43,27 @@ def log(written: Path, tmp_path: Path) -> Path:
     return tmp_path / "events.db"
 
 
-def call(*words: object, db: Path | None = None, typed: str | None = None) -> Result:
+def call(*words: object, db: Place | None = None, typed: str | None = None) -> Result:
     """Call the command line; the log is given at the end."""
-    given = [str(word) for word in words] + (["--db", str(db)] if db is not None else [])
+    given = [str(word) for word in words] + (["--db", text_of(db)] if db is not None else [])
     return CliRunner().invoke(app, given, input=typed, catch_exceptions=False)
 
 
-def output(*words: object, db: Path | None = None) -> str:
+def output(*words: object, db: Place | None = None) -> str:
     result = call(*words, db=db)
     assert result.exit_code == 0, result.output
     return result.stdout
 
 
-def document(*words: object, db: Path) -> Any:
+def document(*words: object, db: Place) -> Any:
     return json.loads(output(*words, "--json", db=db))
 
 
-def lines(db: Path, *words: object) -> list[dict[str, Any]]:
+def lines(db: Place, *words: object) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output("log", "--json", *words, db=db).splitlines()]
 
 
-def refused(*words: object, db: Path) -> str:
+def refused(*words: object, db: Place) -> str:
     """The one line on stderr with which the command is refused; nothing is printed and nothing recorded."""
     before = count(db)
     result = call(*words, db=db)
@@ -73,7 +75,9 @@ def refused(*words: object, db: Path) -> str:
     return line
 
 
-def count(db: Path) -> int | None:
+def count(db: Place) -> int | None:
+    if isinstance(db, DatabaseUrl):
+        return Log.open(db).position
     try:
         with closing(sqlite3.connect(f"file:{db}?mode=ro", uri=True)) as connection:
             found: int = connection.execute("SELECT COUNT(*) FROM stored_events").fetchone()[0]
@@ -82,11 +86,11 @@ def count(db: Path) -> int | None:
     return found
 
 
-def on_a_terminal(*words: object, db: Path, columns: int = 120, typed: bytes = b"", exit_code: int = 0) -> bytes:
+def on_a_terminal(*words: object, db: Place, columns: int = 120, typed: bytes = b"", exit_code: int = 0) -> bytes:
     """What the program writes to a terminal so wide, on which a person types."""
     terminal, own = pty.openpty()
     environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm-256color"}
-    program = [str(Path(sys.executable).with_name("grokputer")), *map(str, words), "--db", str(db)]
+    program = [str(Path(sys.executable).with_name("grokputer")), *map(str, words), "--db", text_of(db)]
     with subprocess.Popen(program, stdin=own, stdout=own, stderr=own, env=environment) as process:
         os.close(own)
         os.write(terminal, typed)

@@ -108,6 +108,11 @@ class ShellScheduler:
         """Take that back."""
         (self.folder / name).unlink()
 
+    def forget_all(self) -> None:
+        """Know none of the jobs any more, whose processes go on."""
+        for job in (self.folder / "jobs").iterdir():
+            job.unlink()
+
     def done(self, what: str) -> list[str]:
         """The names of the jobs that were ``started`` or ``killed``, in order."""
         file = self.folder / what

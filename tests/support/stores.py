@@ -10,10 +10,14 @@ import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from grokputer.runners.store.place import DatabaseUrl, Place
+
+if TYPE_CHECKING:
+    import psycopg
 
 PORT = 5432
 """Names the socket in the server's own folder; no port of the machine."""
@@ -82,7 +86,25 @@ def server() -> Server:
     return started
 
 
+BOTH = ("sqlite", pytest.param("postgres", marks=pytest.mark.slow))
+"""The stores, for tests that are costly in the second one."""
+
+
+def place_in(store: str, folder: Path) -> Place:
+    """A place for a log in the store of this name."""
+    return folder / "events.db" if store == "sqlite" else server().place()
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """A place for a log in each of the stores."""
-    return tmp_path / "events.db" if request.param == "sqlite" else server().place()
+    return place_in(request.param, tmp_path)
+
+
+def connect(place: Place) -> psycopg.Connection[Any]:
+    """A connection as SQL users have one, who know nothing of this program."""
+    import psycopg
+
+    assert isinstance(place, DatabaseUrl)
+    url, _, schema = place.url.partition("&schema=")
+    return psycopg.connect(url, autocommit=True, options=f"-c search_path={schema}")

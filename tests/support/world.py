@@ -28,6 +28,7 @@ from grokputer.domain.vocabulary import HandDecision
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.rollouts import decide_by_hand
 from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.place import Place
 from grokputer.runners.store.states import load_state
 from story import Standing
 
@@ -218,10 +219,12 @@ class World:
 
 
 @contextmanager
-def world_after(happenings: list[tuple[str, object, object]], manner: dict[str, str] = PLAIN) -> Iterator[Ledger]:
+def world_after(
+    happenings: list[tuple[str, object, object]], manner: dict[str, str] = PLAIN, place: Place | None = None
+) -> Iterator[Ledger]:
     with tempfile.TemporaryDirectory() as folder:
         clock = Standing()
-        ledger = Ledger.create(Path(folder) / "events.db", clock)
+        ledger = Ledger.create(place or Path(folder) / "events.db", clock)
         world = World(ledger, clock, manner)
         if happenings:
             world.begin()

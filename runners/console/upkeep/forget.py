@@ -58,12 +58,18 @@ def forget(
         raise NotPossible("the words of a run or of a person can be deleted; give either", hint=Hint.NAME_RUN_OR_PERSON)
     ledger = open_ledger(db)
     target = Target(find_run(ledger, run).hex if run is not None else None, person)
+    if ledger.database.remains:
+        say(f"out of reach: {ledger.database.remains}")
     if dry_run:
         _report(target, use_case.preview_erasure(ledger, target), as_json, "would be ")
         return
     if reason.strip() and not yes:
         _confirm(target, use_case.preview_erasure(ledger, target).words)
-    done = use_case.forget(ledger, target, reason=reason, actor=name_actor(by), retrain=retrain)
+    try:
+        done = use_case.forget(ledger, target, reason=reason, actor=name_actor(by), retrain=retrain)
+    except use_case.TracesRemain as left:
+        _report(target, left.done, as_json, "")
+        raise
     _report(target, done, as_json, "")
     if not as_json:
         suggest("verify", db)

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from ....domain.errors import DamagedWeights, EnvironmentUnavailable, GrokputerError, NotServed, UnknownAdapter
+from ....domain.errors import (
+    DamagedWeights,
+    EnvironmentUnavailable,
+    GrokputerError,
+    LogError,
+    NotServed,
+    UnknownAdapter,
+)
 from ....domain.vocabulary import FailureReason
 from .endpoint import EndpointUpstream
 from .upstream import NoAnswer, Stream, Whole
@@ -66,6 +73,8 @@ class FleetUpstream(EndpointUpstream):
             raise NoAnswer(str(error), told=told, reason=FailureReason.ERROR) from error
         except EnvironmentUnavailable as error:
             raise NoAnswer(str(error), told="no endpoint answers") from error
+        except LogError as error:  # a proof could not be recorded, which is no fault of the adapter
+            raise NoAnswer(str(error), 503, told="the log cannot be written") from error
         except GrokputerError as error:
             raise NoAnswer(str(error), told="the model is not available", reason=FailureReason.ERROR) from error
         endpoint = stack.enter_context(chosen)

@@ -42,9 +42,9 @@ def hold_if_too_dear(
 
 def hold_tuning_if_too_dear(ledger: Ledger, policy: Policy, job: TrainingJob) -> TrainingJob:
     """The same for a training at an endpoint: by the tokens of the newest one there, and ``cost.tuning_price``."""
-    if not _is_bound(policy, job) or job.dataset is None:
+    if not _is_bound(policy, job) or job.dataset is None or job.requested is None:
         return job
-    tokens, basis = estimate_tokens(ledger, policy.model.base, job.dataset.examples)
+    tokens, basis = estimate_tokens(ledger, job.requested.base, job.dataset.examples)
     money = None if tokens is None else Prices.of(policy).tuning(tokens).money
     return _hold_over(ledger, policy, job, money, None, basis)
 

@@ -6,9 +6,10 @@ import os
 import platform
 import re
 import select
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -21,7 +22,7 @@ from psycopg.pq import Format, TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 
 from ....domain.errors import Hint, LogError
-from ..port import Answer, Unwritable
+from ..port import Answer, Unreachable, Unwritable
 
 SCHEMA = "grokputer"
 """The schema that a log lies in where the URL names none."""
@@ -45,7 +46,15 @@ LOCK_MS = 30_000
 IDLE_MS = 30_000
 """Milliseconds after which the server ends a transaction whose process does nothing, because others wait; chosen."""
 
+LATER = ("INSERT INTO stored_events ", "INSERT INTO content ", "INSERT INTO names ", "INSERT INTO pictures ")
+"""How the statements begin that may wait for the next one: nobody looks at their answer."""
+FEW = 60
+"""Values of such a statement at most, and such statements; chosen: the server reads them as text, which costs more than a
+round trip for many."""
+
 ERRORS = (psycopg.Error, OSError)
+ENDED = (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow)
+"""What a server says to a connection that it ends, or does not take yet."""
 _ESCAPED = re.compile("[\0\x1a]")
 _RESTORED = re.compile("\x1a(.)", re.DOTALL)
 
@@ -77,14 +86,20 @@ class Target:
         name = f"{host}-{port}-{named.get('dbname') or named.get('user') or 'default'}-{self.schema}"
         home = os.environ.get(HOME) or Path.home() / ".local" / "share" / "grokputer"
         self.path = Path(home) / re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.") / "events.log"
+        self.losses = 0
+        """How often a connection that reads was found lost."""
 
     def connect(self, *, writes: bool, waits: bool = False, is_safe: bool = True) -> PostgresRows:
         """A connection, outside any transaction; see ``_connect``. One that only reads is opened again when it is lost."""
 
-        def open_again() -> psycopg.Connection[Any]:
+        def open() -> psycopg.Connection[Any]:
             return self._connect(writes=writes, waits=waits, is_safe=is_safe)
 
-        return PostgresRows(open_again(), None if writes else open_again)
+        def open_again() -> psycopg.Connection[Any]:
+            self.losses += 1
+            return open()
+
+        return PostgresRows(open(), None if writes else open_again)
 
     def _connect(self, *, writes: bool, waits: bool, is_safe: bool) -> psycopg.Connection[Any]:
         """A connection, outside any transaction.
@@ -136,10 +151,12 @@ class Target:
                 "it if it hangs, and try again: nothing recorded is lost"
             )
         if isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None:
-            return LogError(
+            return Unreachable(
                 f"{self.label} cannot be reached ({reason}); check the URL, and that its server runs",
                 hint=Hint.NAME_OTHER_LOG,
             )
+        if isinstance(cause, ENDED):
+            return Unreachable(f"{self.label} was lost ({reason}); it may be starting again")
         return LogError(f"{self.label}: {reason}")
 
 
@@ -157,6 +174,9 @@ class PostgresRows:
         self, connection: psycopg.Connection[Any], open_again: Callable[[], psycopg.Connection[Any]] | None = None
     ) -> None:
         self.connection = connection
+        self._later = list[tuple[str, Sequence[Any]]]()
+        """Statements that wait for the next one, so that both take one round trip."""
+        self._defers = self._has_savepoint = False
         self._open_again = open_again
         """Replaces the connection where it was lost between two statements; None where that could hide a loss."""
 
@@ -180,8 +200,24 @@ class PostgresRows:
                     self.connection.pgconn.consume_input()  # a last message comes before the end
         return not self.is_lost
 
+    def defer(self) -> None:
+        """Until the transaction ends, let short statements that store rows wait for the statement after them.
+
+        An error of theirs is raised by that one. A savepoint ends this: it must know what failed.
+        """
+        self._defers = not self._has_savepoint
+
     def execute(self, statement: str, values: Sequence[Any] = (), /) -> Answer:
         """Run the statement with the values in place of its ``?``."""
+        if self._defers and statement.startswith(LATER) and len(values) <= FEW and len(self._later) < FEW:
+            self._later.append((statement, values))
+            return _Later()
+        if statement == "ROLLBACK":
+            self._later, self._defers, self._has_savepoint = [], False, False
+        if statement.startswith("SAVEPOINT"):
+            self._defers, self._has_savepoint = False, True
+        if self._later:
+            return self._execute_with_later(statement, values)
         translated, was_in_transaction = _translate(statement), self.in_transaction
         try:
             return self.connection.execute(translated, tuple(values), binary=True)
@@ -193,11 +229,29 @@ class PostgresRows:
 
     def executemany(self, statement: str, rows: Iterable[Sequence[Any]], /) -> None:
         """Run the statement once for each of the rows."""
+        if self._later:
+            self._execute_with_later("SELECT 1")
         with self.connection.cursor() as cursor:
             cursor.executemany(_translate(statement), [tuple(row) for row in rows])
 
+    def _execute_with_later(self, statement: str, values: Sequence[Any] = ()) -> Answer:
+        """Run what waits and then the statements, in one round trip; the answer of the last one."""
+        waiting, self._later = [*self._later, (statement, values)], []
+        cursor = psycopg.ClientCursor(self.connection)
+        together = b"; ".join(_translate(each) for each, _ in waiting)
+        cursor.execute(together, tuple(chain.from_iterable(values for _, values in waiting)))
+        while cursor.nextset():
+            pass
+        return cursor
+
     def run(self, statements: str) -> Any:
         """Run statements without values in one round trip; the first row of the last one, if it returns rows."""
+        later, self._defers, self._has_savepoint = self._later, False, False
+        if statements == "ROLLBACK":
+            self._later = []
+        elif later:
+            self._execute_with_later(statements)
+            return None
         with self.connection.cursor() as cursor:
             cursor.execute(statements.encode())
             while cursor.nextset():
@@ -208,6 +262,22 @@ class PostgresRows:
         """Close the connection."""
         with suppress(psycopg.Error):
             self.connection.close()
+
+
+class _Later:
+    """The answer of a statement that waits: it has no rows."""
+
+    rowcount = -1
+
+    def fetchone(self) -> None:
+        """Nothing."""
+
+    def fetchall(self) -> list[Any]:
+        """Nothing."""
+        return []
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
 
 
 @lru_cache(1024)

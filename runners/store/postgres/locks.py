@@ -30,24 +30,54 @@ def key_of(schema: str, name: str) -> int:
 
 
 @contextmanager
-def hold(target: Target, name: str, fence: Fence, *, waits: bool) -> Iterator[None]:
+def hold(target: Target, name: str, fence: Fence, *, waits: bool) -> Iterator[ServerLock]:
     """Have the lock until the block ends. Raises ``Held`` where another has it, unless this ``waits``; ``psycopg.Error``."""
-    key = key_of(target.schema, name)
-    rows = target.connect(writes=True, waits=True)
+    lock = ServerLock(target, name, fence)
     try:
-        if waits:
-            rows.execute("SELECT pg_advisory_lock(?)", (key,))
-        elif not rows.execute("SELECT pg_try_advisory_lock(?)", (key,)).fetchone()[0]:
-            raise Held(find_holder(rows, key) or "another process")
-        if name == LEASE:
-            fence.epoch = int(rows.execute("UPDATE log_head SET epoch = epoch + 1 RETURNING epoch").fetchone()[0])
-        yield
+        lock.take(waits=waits)
+        yield lock
     finally:
-        if name == LEASE:
-            fence.epoch = None
-        with suppress(psycopg.Error):  # the server ends a closed connection a moment later
-            rows.execute("SELECT pg_advisory_unlock(?)", (key,))
-        rows.close()
+        lock.release()
+
+
+class ServerLock:
+    """A lock that the server has for a connection. See ``Lock``."""
+
+    def __init__(self, target: Target, name: str, fence: Fence) -> None:
+        self._target, self._leads, self._fence = target, name == LEASE, fence
+        self._key = key_of(target.schema, name)
+        self._rows: PostgresRows | None = None
+
+    def take(self, *, waits: bool) -> None:
+        """Have the lock. Raises as ``hold``."""
+        rows = self._rows = self._target.connect(writes=True, waits=True)
+        if waits:
+            rows.execute("SELECT pg_advisory_lock(?)", (self._key,))
+        elif not rows.execute("SELECT pg_try_advisory_lock(?)", (self._key,)).fetchone()[0]:
+            raise Held(find_holder(rows, self._key) or "another process")
+        if self._leads:
+            begun = rows.execute("UPDATE log_head SET epoch = epoch + 1 RETURNING epoch").fetchone()
+            self._fence.epoch = int(begun[0])
+
+    def keep(self) -> None:
+        """Have the lock again where the connection was lost. Raises ``Held``, ``psycopg.Error``."""
+        if self._rows is None or not self._rows.is_there():
+            self._close()
+            self.take(waits=False)
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._leads:
+            self._fence.epoch = None
+        if self._rows is not None:
+            with suppress(psycopg.Error):  # the server ends a closed connection a moment later
+                self._rows.execute("SELECT pg_advisory_unlock(?)", (self._key,))
+        self._close()
+
+    def _close(self) -> None:
+        rows, self._rows = self._rows, None
+        if rows is not None:
+            rows.close()
 
 
 def find_holder(rows: PostgresRows, key: int) -> str | None:

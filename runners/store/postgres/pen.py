@@ -14,14 +14,14 @@ import psycopg
 
 from ....domain.errors import LogError
 from ....domain.merkle import Tree
-from ..port import Rows
+from ..port import Rows, Unreachable
 from .connection import PostgresRows, Target
 
 TOLD_S = 0.05
 """Seconds between two notifications of one process; chosen: PostgreSQL commits notifying transactions one by one."""
 
 
-class InDoubt(LogError):
+class InDoubt(Unreachable):
     """The server was lost between a commit and its barrier: the events may be stored or not."""
 
 
@@ -106,14 +106,22 @@ class PostgresPen:
             self._kept.execute("SELECT pg_advisory_unlock(?)", (self._turn.key,))
 
     def begin(self, known: Tree | None) -> Tree:
-        """Begin a transaction; return the log's tree."""
+        """Begin a transaction; return the log's tree.
+
+        The known tree is left aside where the server may have been lost: its last events may be, and others in their places.
+        """
         rows = self._open()
         with self._state:
             if self._barrier is None:
                 self._doubt()
+                known = None
                 # Before the commit: a server that dies in between takes this connection with it, and so shows that it died.
                 self._barrier = self._target.connect(writes=True)
         return self._turn.begin(rows, known, is_alone=self._keeps)
+
+    def defer(self) -> None:
+        """Let short statements that store rows wait for the one after them."""
+        self._open().defer()
 
     def commit(self) -> int:
         """End the transaction, without waiting for the disk; return the number of the commit."""

@@ -11,7 +11,7 @@ from typing import TypeVar
 import psycopg
 
 from ....domain.errors import Hint, LogError
-from ..port import Rows
+from ..port import Lock, Rows
 from . import locks
 from .connection import ERRORS, PostgresRows, Target
 from .pen import Fence, PostgresPen, Turn
@@ -30,7 +30,7 @@ class PostgresStore:
     differs = "IS DISTINCT FROM"
     moments = MOMENTS
     shares_commits = True
-    remains = "archived journals, replicas and backups of the database hold the words until those are removed"
+    remains = "the server's journal, archives of it, replicas, base backups and dumps hold deleted words until they are removed"
 
     def __init__(self, url: str, label: str) -> None:
         self._target = Target(url, label)
@@ -102,6 +102,7 @@ class PostgresStore:
         try:
             rows: PostgresRows | None = self._threads.__dict__.get("reading")
             if rows is None or rows.is_lost:
+                self._target.losses += rows is not None
                 rows = self._threads.reading = self._target.connect(writes=False)
             yield rows
         except psycopg.Error as error:
@@ -155,7 +156,12 @@ class PostgresStore:
         """A view of the changes from now on."""
         return _Changes(self._target)
 
-    def hold(self, name: str, *, waits: bool = False, passing: bool = False) -> AbstractContextManager[None]:
+    @property
+    def losses(self) -> int:
+        """How often a connection that reads was found lost."""
+        return self._target.losses
+
+    def hold(self, name: str, *, waits: bool = False, passing: bool = False) -> AbstractContextManager[Lock]:
         """Have the lock, on a connection of its own, until the block ends; the server frees it with the connection."""
         return locks.hold(self._target, name, self._fence, waits=waits)
 
@@ -193,16 +199,23 @@ class PostgresStore:
 
     def rid_of_traces(self) -> None:
         """Rewrite the tables of texts, so that the database's own files hold no deleted text. Raises ``LogError``."""
-        owned = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass(?)"
-        with self.explained(), self._connected(writes=True) as rows:
-            for table in TEXTS:
-                named = f"{self._target.schema}.{table}"
-                if not rows.execute(owned, (named,)).fetchone()[0]:
-                    raise LogError(
-                        f"the words are erased, but bytes of them may remain in the files of {self.label}: this user may "
-                        f"not rewrite {named}; as its owner, run VACUUM FULL {named}"
-                    )
-                rows.run(f"VACUUM FULL {table}")
+        warning = f"the words are erased, but bytes of them may remain in the files of {self.label}"
+        file = "SELECT pg_relation_filenode(to_regclass(?))"
+        left = []
+        try:
+            with self._connected(writes=True) as rows:
+                for table in (f"{self._target.schema}.{name}" for name in TEXTS):
+                    before = rows.execute(file, (table,)).fetchone()
+                    rows.run(f"VACUUM FULL {table}")
+                    if (
+                        rows.execute(file, (table,)).fetchone() == before
+                    ):  # PostgreSQL passes by what a user may not rewrite
+                        left.append(table)
+        except ERRORS as error:
+            raise LogError(f"{warning} ({self.explain(error)}); repeat the erasure") from error
+        if left:
+            tables = ", ".join(left)
+            raise LogError(f"{warning}: this user may not rewrite {tables}; as their owner, run VACUUM FULL {tables}")
 
     def examine(self) -> Iterator[tuple[str, str, str]]:
         """Whether the server answers and keeps what it acknowledges, and whether the triggers are there."""

@@ -135,20 +135,27 @@ class _Waiter(threading.Thread):
             return self._is_wanted
 
 
+class FileLock:
+    """A lock on a file, which nothing takes away. See ``Lock``."""
+
+    def keep(self) -> None:
+        """Nothing: the system frees it with its process."""
+
+
 def named_lock(path: Path, name: str) -> Path:
     """The file of the lock of this name beside the log."""
     return Path(f"{path.resolve()}.{name}")
 
 
 @contextmanager
-def hold_named(path: Path, name: str, *, waits: bool) -> Iterator[None]:
+def hold_named(path: Path, name: str, *, waits: bool) -> Iterator[FileLock]:
     """Have the lock until the block ends. Raises ``Held`` where another has it, unless this ``waits``; ``OSError``."""
     with hold(named_lock(path, name), WITHOUT_LIMIT if waits else 0.0, mode=mode_beside(path)):
-        yield
+        yield FileLock()
 
 
 @contextmanager
-def hold_passing(path: Path, name: str) -> Iterator[None]:
+def hold_passing(path: Path, name: str) -> Iterator[FileLock]:
     """Have the lock until the block ends; its file ends with it. Raises ``Held`` where another has it, ``OSError``."""
     place = named_lock(path, name)
     file = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode_beside(path))
@@ -158,7 +165,7 @@ def hold_passing(path: Path, name: str) -> Iterator[None]:
         except BlockingIOError:
             raise Held("another process") from None
         try:
-            yield
+            yield FileLock()
         finally:
             place.unlink(missing_ok=True)
     finally:

@@ -49,6 +49,9 @@ class SqlitePen:
     def _size(self) -> int:
         return self.rows.execute("SELECT MAX(position) FROM stored_events").fetchone()[0] or 0
 
+    def defer(self) -> None:
+        """Nothing: statements take no round trips."""
+
     def commit(self) -> int:
         """End the transaction; everything is safe on the disk then."""
         self.rows.execute("COMMIT")

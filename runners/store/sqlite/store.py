@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ....domain.errors import Hint, LogError
-from ..port import LEASE, Rows
+from ..port import LEASE, Lock, Rows
 from .connection import connect, explain, is_as_it_lies, is_folder_writable
 from .files import examine, remove, remove_lock, rid_of_traces
 from .locks import WriteLock, find_holder, hold_named, hold_passing, is_held
@@ -32,6 +32,7 @@ class SqliteStore:
     moments = MOMENTS
     shares_commits = False
     remains = ""
+    losses = 0
 
     def __init__(self, path: Path) -> None:
         self.path: Path = path
@@ -151,7 +152,7 @@ class SqliteStore:
         """A view of the changes from now on."""
         return _Changes(self.path)
 
-    def hold(self, name: str, *, waits: bool = False, passing: bool = False) -> AbstractContextManager[None]:
+    def hold(self, name: str, *, waits: bool = False, passing: bool = False) -> AbstractContextManager[Lock]:
         """Have the lock, a file beside the log, until the block ends; the system releases it when its process ends."""
         return hold_passing(self.path, name) if passing else hold_named(self.path, name, waits=waits)
 

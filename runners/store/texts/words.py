@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -17,7 +17,7 @@ from uuid import UUID
 from ....domain.events import Event
 from ....domain.text import check_text
 from ..log import Log, content_key
-from ..port import Rows, insert_rows
+from ..port import Rows, in_parts, insert_rows
 from ..writer import Transaction
 
 
@@ -138,26 +138,36 @@ def swap_key(event: Event, key: Key, known: Key) -> None:
         vars(event)[name] = _swap(getattr(event, name), key, known)
 
 
-def store_words(transaction: Transaction, keys: Iterable[Key]) -> None:
+def store_words(transaction: Transaction, keys: Sequence[Key]) -> None:
     """Store the texts in the transaction of the events that name them.
 
     A name that was erased meanwhile is not stored again under its old key, which earlier events hold. Raises ``NameKnown``.
     """
     connection = transaction.connection
+    _store_names(connection, [key for key in keys if key.is_name])
     texts = {}
     for key in keys:
-        if key.is_name:
-            row = connection.execute("SELECT key FROM names WHERE name = ?", (key.text,)).fetchone()
-            if row is not None and row[0] != key:
-                raise NameKnown(key, known_name(row[0], key.text))
-            if row is None and key.is_stored:
-                raise NameKnown(key, keep(key.text, is_name=True))
-            connection.execute("INSERT INTO names VALUES (?, ?) ON CONFLICT (name) DO NOTHING", (key.text, str(key)))
         if not key.is_stored:
             texts[str(key)] = (str(key), key.salt, key.text)
             if key.digest:
                 connection.execute(KEEP_PICTURE, (key.digest, str(key)))
     insert_rows(connection, "INSERT INTO content", [*texts.values()], "ON CONFLICT (key) DO NOTHING")
+
+
+def _store_names(connection: Rows, keys: Sequence[Key]) -> None:
+    """Store the names that are new. Raises ``NameKnown``."""
+    known = dict[str, str]()
+    for part, marks in in_parts(sorted({key.text for key in keys})):
+        known.update(connection.execute(f"SELECT name, key FROM names WHERE name IN (VALUES {marks})", part).fetchall())
+    for key in keys:
+        stored = known.get(key.text)
+        if stored is not None and stored != key:
+            raise NameKnown(key, known_name(stored, key.text))
+        if stored is None and key.is_stored:
+            raise NameKnown(key, keep(key.text, is_name=True))
+        if stored is None:
+            connection.execute("INSERT INTO names VALUES (?, ?) ON CONFLICT (name) DO NOTHING", (key.text, str(key)))
+            known[key.text] = str(key)
 
 
 def _swap(value: Any, key: Key, known: Key) -> Any:

@@ -27,6 +27,7 @@ from grokputer.domain.events import (
     AdapterPromoted,
     AdapterRejected,
     AdapterRolledBack,
+    AdapterUnserved,
     AlertDelivered,
     AlertDeliveryFailed,
     AlertRaised,
@@ -171,6 +172,13 @@ EVIDENCE = "evidence for a mean under 3.8 stars: 1,003 of 1,000; mean of the lat
         (by_ada(AdapterPromoted, adapter="lora-v2", replaced=None, reason="a mistake", cause="forward"), "rolled forward",
          "ada made lora-v2 live in place of the base: a mistake"),
         (event(WeightsMissed, adapter="lora-v2", weights="sha256:ff", serves="live"), "weights missing", "which is live"),
+        (
+            event(
+                AdapterUnserved, adapter="lora-v2", weights="sha256:ff", endpoint="http://one/v1", boot="1",
+                reason="its rank is 24", numbers={}, serves="live",
+            ),
+            "not served", "http://one/v1 does not serve lora-v2, which is live: its rank is 24",
+        ),
         (event(AdapterRejected, adapter="lora-v2", reason="no gain", numbers={}), "adapter rejected", "no gain"),
         (event(TrainingFailed, reason="loss is not a number"), "training failed", "loss is not a number"),
     ],

@@ -40,5 +40,15 @@ def test_an_endpoint_that_does_not_apply_it_is_another_fact_with_its_reason() ->
     registered(refuse).when(lambda it: it.serve(HERE, "1", NUMBERS, SOMEONE)).then((AdapterServed, {"boot": "1"}))
 
 
+def test_a_refusal_is_recorded_again_where_the_adapter_has_got_runs_since() -> None:
+    def refuse(serves: str) -> Any:
+        return lambda it: it.serve(HERE, "1", {}, SOMEONE, problem="its rank is 24", serves=serves)
+
+    registered(refuse("")).when(refuse("canary")).then((AdapterUnserved, {"serves": "canary"}))
+    registered(refuse("canary")).when(refuse("live")).then((AdapterUnserved, {"serves": "live"}))
+    registered(refuse("live")).when(refuse("live")).then_nothing()
+    registered(refuse("live")).when(refuse("")).then_nothing()
+
+
 def test_an_adapter_that_is_not_registered_is_served_nowhere() -> None:
     given(Adapter).when(lambda it: it.serve(HERE, "1", NUMBERS, SOMEONE)).then_refused("is not registered")

@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 from command_line import document, output, refused
+from stores import BOTH, place_in
 
 from grokputer.domain.events import AdapterPromoted
 from story import Story
 
 
-@pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+@pytest.fixture(scope="module", params=BOTH)
+def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Story:
     """Ten low ratings, a breach, a canary on half of the runs, forty good runs, and its promotion by the plain rule."""
-    story = Story(tmp_path_factory.mktemp("what if") / "events.db")
+    story = Story(place_in(request.param, tmp_path_factory.mktemp("what if")))
     story.set("canary.weight_percent", 50)
     rollout = story.prove(story.train(story.fall()))
     for _ in range(60):
@@ -24,7 +25,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
 
 
 def moments(story: Story, *arguments: str) -> list[tuple[str, bool]]:
-    found = document("what-if", *arguments, db=story.path)
+    found = document("what-if", *arguments, db=story.place)
     return [(it["kind"], it["is_recorded"]) for it in found["moments"]]
 
 
@@ -43,7 +44,7 @@ def test_a_lower_threshold_would_not_have_breached(story: Story) -> None:
 
 
 def test_a_smaller_minimum_would_have_breached_sooner(story: Story) -> None:
-    found: list[dict[str, Any]] = document("what-if", "--minimum", "5", db=story.path)["moments"]
+    found: list[dict[str, Any]] = document("what-if", "--minimum", "5", db=story.place)["moments"]
     [recorded, *_] = [it["position"] for it in found if it["kind"] == "breach" and it["is_recorded"]]
     [imagined, *_] = [it["position"] for it in found if it["kind"] == "breach" and not it["is_recorded"]]
     assert imagined < recorded
@@ -52,7 +53,7 @@ def test_a_smaller_minimum_would_have_breached_sooner(story: Story) -> None:
 def test_evidence_would_have_promoted_before_the_person_did(story: Story) -> None:
     arguments: tuple[str, ...] = ("--set", "canary.rule=sequential", "--set", "canary.promote_at=3")
     arguments += ("--set", "canary.success_margin=0.2", "--set", "canary.bake_s=0")
-    found = document("what-if", *arguments, db=story.path)["moments"]
+    found = document("what-if", *arguments, db=story.place)["moments"]
     [imagined] = [it for it in found if it["kind"] == "promote" and not it["is_recorded"]]
     [promoted] = story.ledger.read(1, None, (AdapterPromoted.TOPIC,))
     assert imagined["position"] < promoted.position
@@ -60,15 +61,24 @@ def test_evidence_would_have_promoted_before_the_person_did(story: Story) -> Non
 
 
 def test_a_canary_that_evidence_would_not_have_decided_is_told_with_what_it_lacked(story: Story) -> None:
-    found = document("what-if", "--rule", "sequential", "--set", "canary.promote_at=1e9", db=story.path)["moments"]
+    found = document("what-if", "--rule", "sequential", "--set", "canary.promote_at=1e9", db=story.place)["moments"]
     [undecided] = [it for it in found if it["kind"] == "undecided"]
     assert undecided["message"].startswith("evidence: ")
 
 
+def stored(story: Story) -> list[Any]:
+    """All events, texts and views; of a file its bytes."""
+    if story.ledger.database.file is not None:
+        return [story.path.read_bytes()]
+    tables = ("stored_events", "content", "moments", "checkpoints", "runs", "ratings")
+    with story.ledger.reading() as rows:
+        return [rows.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in tables]
+
+
 def test_nothing_is_written(story: Story) -> None:
-    before = story.ledger.position, story.path.read_bytes()
-    assert "imagined" in output("what-if", "--rule", "threshold", "--window", "30", db=story.path)
-    assert (story.ledger.position, story.path.read_bytes()) == before
+    before = stored(story)
+    assert "imagined" in output("what-if", "--rule", "threshold", "--window", "30", db=story.place)
+    assert stored(story) == before
 
 
 @pytest.mark.parametrize(
@@ -81,5 +91,5 @@ def test_nothing_is_written(story: Story) -> None:
     ],
 )
 def test_what_cannot_be_imagined_is_refused(story: Story, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
-    said = refused("what-if", *arguments, db=story.path)
+    said = refused("what-if", *arguments, db=story.place)
     assert all(word in said for word in words)

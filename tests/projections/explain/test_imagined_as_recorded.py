@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+import pytest
 from command_line import document, output
 from hypothesis import HealthCheck, Phase, given, settings
+from stores import server
 from world import HAPPENINGS, MANNERS, world_after
 
 from grokputer.domain.events import RatingThresholdBreached
@@ -42,12 +44,26 @@ def test_without_another_setting_what_if_repeats_each_decision_by_a_rule(
     happenings: list[tuple[str, object, object]], manner: dict[str, str]
 ) -> None:
     with world_after(happenings, manner) as ledger:
-        moments = imagine(ledger)
-        recorded = Counter((it.position, it.role, it.adapter, it.kind) for it in moments if is_by_the_rule(it))
-        imagined = Counter((it.position, it.role, it.adapter, it.kind) for it in moments if not it.is_recorded)
-        assert not recorded - imagined
-        left = {kind for (_, _, _, kind), _ in (imagined - recorded).items()}
-        assert left <= {"undecided"} | ({"promote"} if manner["canary.approval"] != "none" else set())
+        check(imagine(ledger), manner)
+
+
+@pytest.mark.slow
+@settings(RULES, max_examples=3)
+@given(HAPPENINGS, MANNERS)
+def test_in_a_database_what_if_repeats_each_decision_by_a_rule_too(
+    happenings: list[tuple[str, object, object]], manner: dict[str, str]
+) -> None:
+    with world_after(happenings, manner, server().place()) as ledger:
+        check(imagine(ledger), manner)
+
+
+def check(moments: list[Moment], manner: dict[str, str]) -> None:
+    """The rules decide as they did. A rollout that waits for a person's approval goes on in the imagination, either way."""
+    recorded = Counter((it.position, it.role, it.adapter, it.kind) for it in moments if is_by_the_rule(it))
+    imagined = Counter((it.position, it.role, it.adapter, it.kind) for it in moments if not it.is_recorded)
+    assert not recorded - imagined
+    left = {kind for (_, _, _, kind), _ in (imagined - recorded).items()}
+    assert left <= {"undecided"} | ({"promote", "roll back"} if manner["canary.approval"] != "none" else set())
 
 
 def test_the_table_shows_what_agrees_in_one_row_and_says_so() -> None:

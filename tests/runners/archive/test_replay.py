@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from stores import server
 from world import HAPPENINGS, MANNERS, world_after
 
 from grokputer.projections.state.state import State
@@ -36,13 +38,27 @@ RULES = settings(max_examples=30, deadline=None, derandomize=True, suppress_heal
 def test_any_history_replays_to_the_same_bits_with_the_same_decisions(
     happenings: list[tuple[str, object, object]], manner: dict[str, str], data: st.DataObject
 ) -> None:
-    """A history takes longer to make than to check, so the four promises share each one."""
     with world_after(happenings, manner) as ledger:
-        check_that_a_fold_is_the_same_in_pieces(ledger, data.draw(st.integers(0, ledger.position)))
-        assert replay(ledger).is_equal
-        assert [it for it in decide_again(ledger) if it.difference and it.kind not in MADE_UP] == []
-        check_that_cycles_and_names_are_single(ledger)
-        check_that_handling_again_changes_nothing(ledger)
+        check(ledger, data)
+
+
+@pytest.mark.slow
+@settings(RULES, max_examples=6)
+@given(HAPPENINGS, MANNERS, st.data())
+def test_any_history_in_a_database_replays_to_the_same_bits_with_the_same_decisions(
+    happenings: list[tuple[str, object, object]], manner: dict[str, str], data: st.DataObject
+) -> None:
+    with world_after(happenings, manner, server().place()) as ledger:
+        check(ledger, data)
+
+
+def check(ledger: Ledger, data: st.DataObject) -> None:
+    """A history takes longer to make than to check, so the four promises share each one."""
+    check_that_a_fold_is_the_same_in_pieces(ledger, data.draw(st.integers(0, ledger.position)))
+    assert replay(ledger).is_equal
+    assert [it for it in decide_again(ledger) if it.difference and it.kind not in MADE_UP] == []
+    check_that_cycles_and_names_are_single(ledger)
+    check_that_handling_again_changes_nothing(ledger)
 
 
 def check_that_a_fold_is_the_same_in_pieces(ledger: Ledger, cut: int) -> None:

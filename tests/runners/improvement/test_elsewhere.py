@@ -7,15 +7,17 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from scheduler import ShellScheduler, wait_until
 from tiny_base import RECIPE
 
+from grokputer.adapters.registry.lock import hold
 from grokputer.adapters.training.process import CHILD
 from grokputer.domain.aggregates.training import TrainingJob
-from grokputer.domain.errors import TrainingError
+from grokputer.domain.errors import LogError, TrainingError
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.trainings import run_training
 from grokputer.runners.store.ledger import Ledger
@@ -72,6 +74,53 @@ def test_a_launcher_that_lacks_a_setting_fails_the_training_with_its_name(tiny_b
     story.set("training.launcher", "ray")
     done = carry_on(story.ledger, story.fall())
     assert "training.ray_address is not set" in vars(done.over)["reason"]
+
+
+def test_a_worker_that_loses_the_log_leaves_the_job_running(tiny_base: Path, tmp_path: Path) -> None:
+    queue = ShellScheduler(tmp_path / "queue")
+    story = elsewhere(tmp_path, tiny_base, queue)
+    training = story.fall()
+    folder = story.path.parent / "events.adapters" / "trainings" / training.hex
+    folder.mkdir(parents=True)
+    (folder / "stop-at-2").touch()
+
+    def lose() -> None:
+        if (folder / "job" / "progress.jsonl").exists():
+            raise LogError("the log cannot be reached")
+
+    with pytest.raises(LogError):
+        carry_on(story.ledger, training, lose)
+    (folder / "stop-at-2").unlink()
+    wait_until(lambda: (folder / "job" / "result.json").exists())
+    assert queue.done("killed") == []
+    assert told(story)["AttemptInterrupted"] == 0
+
+
+def test_a_job_that_its_scheduler_lost_is_followed_while_a_trainer_has_its_folder(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    queue = ShellScheduler(tmp_path / "queue")
+    story = elsewhere(tmp_path, tiny_base, queue)
+    training = story.fall()
+    folder = story.path.parent / "events.adapters" / "trainings" / training.hex / "job"
+    folder.parent.mkdir(parents=True)
+    (folder.parent / "stop-at-2").touch()
+    looks = 0
+    with ExitStack() as trainer:
+
+        def lose() -> None:
+            nonlocal looks
+            looks += (folder / "progress.jsonl").exists()
+            if looks == 1:
+                trainer.enter_context(hold(folder / ".lock"))
+                queue.forget_all()
+            if looks == 20:
+                (folder.parent / "stop-at-2").unlink()
+                trainer.close()
+
+        carry_on(story.ledger, training, lose)
+    assert (told(story)["AttemptInterrupted"], len(queue.done("started"))) == (0, 1)
+    assert (folder / "result.json").exists() or told(story)["TrainingFailed"] == 1
 
 
 WORKER = (

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from queries import count_queries
-from stores import place, server
+from stores import server
 
 from grokputer.domain.events import RatingThresholdBreached, TrainingRequested
 from grokputer.domain.settings.recipe import Recipe
@@ -27,8 +27,6 @@ from grokputer.runners.store.texts import ahead
 from grokputer.runners.store.texts.ahead import LogAhead
 from grokputer.runners.use_cases.judgements import find_ungraded
 from story import Story
-
-__all__ = ["place"]
 
 MORE = 2
 """Queries more for five times the runs: events are read in batches."""

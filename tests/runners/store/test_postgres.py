@@ -18,23 +18,21 @@ import psycopg
 import pytest
 from eventsourcing.persistence import IntegrityError
 from places import ROOT
-from stores import server
+from stores import connect, server
 
 from grokputer.adapters.registry.lock import Held
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.aggregates.settings import SETTINGS_ID, Settings
 from grokputer.domain.errors import LogError, MissingExtra, NotPossible
 from grokputer.runners.archive.backup import back_up, restore
-from grokputer.runners.archive.erasure import Target, erase
 from grokputer.runners.archive.integrity import prove, verify
 from grokputer.runners.archive.jsonl import export_log, import_log
 from grokputer.runners.archive.verification import verify_log
 from grokputer.runners.store.lease import find_worker, lease
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import Log
-from grokputer.runners.store.place import DatabaseUrl, Place, read_place
+from grokputer.runners.store.place import DatabaseUrl, read_place
 from grokputer.runners.store.port import LEASE
-from grokputer.runners.store.postgres.connection import Target as Database
 from grokputer.runners.store.states import load_state
 from grokputer.runners.store.tail import Watch
 from story import Story
@@ -53,13 +51,6 @@ def place() -> DatabaseUrl:
 @pytest.fixture
 def story(place: DatabaseUrl) -> Story:
     return Story(place)
-
-
-def connect(place: Place) -> psycopg.Connection[Any]:
-    """A connection as SQL users have one, who know nothing of this program."""
-    assert isinstance(place, DatabaseUrl)
-    url, _, schema = place.url.partition("&schema=")
-    return psycopg.connect(url, autocommit=True, options=f"-c search_path={schema}")
 
 
 def exported(log: Log) -> bytes:
@@ -126,22 +117,6 @@ def test_a_backup_of_a_database_is_a_log_in_a_file_and_is_restored_into_an_empty
     other = server().place()
     assert restore(tmp_path / "backup", other).backup.events == made.events
     assert exported(Log.open(other)) == exported(story.ledger)
-
-
-def test_forgetting_leaves_no_word_in_the_files_of_the_database(story: Story) -> None:
-    run = story.run(succeeds=False)
-    story.rate(run, 1, "ada", "the secret of the pelican")
-    erase(story.ledger, Target(run=run.hex), "asked for", "eve")
-    with closing(connect(story.place)) as other:
-        other.execute("CHECKPOINT")
-        [[files]] = other.execute(
-            "SELECT array_agg(pg_relation_filepath(oid)) FROM pg_class WHERE relkind IN ('r', 'i', 't')"
-        )
-    data = server().folder / "data"
-    assert all(
-        b"pelican" not in (data / str(file)).read_bytes() for file in files if file and (data / str(file)).exists()
-    )
-    assert verify(story.ledger).fault is None
 
 
 def test_a_watch_sees_what_another_connection_stores(story: Story) -> None:
@@ -324,22 +299,3 @@ def test_without_its_library_a_database_is_one_line_that_names_the_extra(monkeyp
     monkeypatch.setitem(sys.modules, "grokputer.runners.store.postgres.store", None)
     with pytest.raises(MissingExtra, match=r"pip install 'grokputer\[postgres\]'"):
         Log.open(read_place("postgresql://ada:hunter2@h/d"))
-
-
-def test_a_role_with_the_rights_of_the_documentation_works_but_cannot_change_the_log(place: DatabaseUrl) -> None:
-    log = Ledger.create(place)
-    schema = Database(place.url, "").schema
-    text = (ROOT / "docs" / "postgres.md").read_text(encoding="utf-8")
-    rights = text.partition("```sql\n")[2].partition("```")[0].replace("grokputer", schema)
-    role = f"agent_{schema}"
-    with closing(connect(place)) as owner:
-        owner.execute(rights.replace("agents", role).encode())
-    role_place = DatabaseUrl(place.url.replace("owner@", f"{role}@"))
-    as_role = Story(role_place)
-    as_role.fall()
-    assert verify_log(as_role.ledger).is_sound
-    assert log.position == as_role.ledger.position
-    with closing(connect(role_place)) as other:
-        for statement in ("UPDATE stored_events SET topic = ''", "ALTER TABLE stored_events DISABLE TRIGGER ALL"):
-            with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                other.execute(statement)

@@ -42,6 +42,10 @@ def test_a_tuned_model_passes_gate_and_canary_and_becomes_live(server: TuningSer
     [answered] = history.ledger.read(1, None, ("AdapterAnswered",))
     then = load_state(history.ledger, answered.position).registry.adapters["lora-v1"]
     assert (then.status, then.model) == ("answered", name)
+    history.set(**{"training.init_from": "parent"})
+    request(history)
+    Worker(history.ledger, history.parts, Reporter())._train(process_new_events(history.ledger))
+    assert [job.asked["model"] for job in server.jobs.values()] == ["tiny-base", name]
     assert topics(history)[:8] == [
         "TrainingRequested", "DatasetBuilt", "TrainingStarted", "DatasetSent", "TuningSubmitted", "TrainingProgressed",
         "TrainingProgressed", "TrainingCompleted",
@@ -120,6 +124,7 @@ def test_what_needs_weights_refuses_and_the_commands_say_what_the_adapter_is(
     assert f"the model {model} at {server.url}, which keeps its weights" in output("doctor", db=db)
     assert f"dataset leaves for {server.url}, as the file grokputer-" in why
     assert output("backup", tmp_path / "backup", db=db)
+    assert document("replay", "--decisions", "--json", db=db)["is_equal"]
     process_new_events(history.ledger)
 
 
