@@ -121,14 +121,16 @@ class Services:
         return self._open_beside("judge.endpoint", settings.endpoint, settings.model, **limits)
 
     def transcribe(self, sound: str) -> str:
-        """The words of a sound, given as a ``data:`` URL, for a model that takes no sounds.
+        """The words of a sound, given as a ``data:`` URL, for a model that takes no sounds. What was heard is said.
 
         Raises ``MissingExtra``, ``BadAudio``, and ``ModelError``, also where no words were heard.
         """
-        heard = open_listener(self.state.policy).transcribe(read_url(sound)[1]).text.strip()
-        if not heard:
+        heard = open_listener(self.state.policy).transcribe(read_url(sound)[1])
+        if not (words := heard.text.strip()):
             raise ModelError(f"the model {self.base_label} takes no sounds, and no words were heard in this one")
-        return heard
+        sure = "" if heard.confidence is None else f", with confidence {heard.confidence:.2f}"
+        self._say(f'heard{sure}: "{words}"')
+        return words
 
     def beside(self, role: str) -> RoleModel | None:
         """The role's own model in the settings; None where the model of all roles makes its steps.

@@ -12,12 +12,16 @@ import pytest
 from speech_server import RECORDING, SpeechServer
 
 from grokputer.domain.errors import BadAudio, ModelError
+from grokputer.domain.page.media import write_url
 from grokputer.domain.settings.settings import BadSetting, Policy, check_setting
 from grokputer.runners.environments.senses.local_listener import LocalListener
 from grokputer.runners.environments.senses.remote_listener import RemoteListener
 from grokputer.runners.environments.senses.sound import RATE, find_format, unpack
 from grokputer.runners.environments.senses.speech import Transcript
+from grokputer.runners.store.ledger import Ledger
+from grokputer.runners.store.states import load_state
 from grokputer.runners.wiring.senses import open_listener
+from grokputer.runners.wiring.services import Services
 
 
 def recording(seconds: float, rate: int = RATE, channels: int = 1) -> bytes:
@@ -46,6 +50,14 @@ def test_a_spoken_task_is_heard_with_confidence(heard: Transcript) -> None:
     assert heard.text == "Open the file manager."
     assert heard.seconds == pytest.approx(1.825, abs=0.01)
     assert heard.confidence is not None and 0.75 < heard.confidence <= 1
+
+
+def test_what_was_heard_of_a_task_is_said_with_its_confidence(heard: Transcript, tmp_path: Path) -> None:
+    said: list[str] = []
+    ledger = Ledger.create(tmp_path / "events.db")
+    with Services(ledger, load_state(ledger), said.append) as services:
+        assert services.transcribe(write_url(RECORDING.read_bytes())) == heard.text
+    assert said == [f'heard, with confidence {heard.confidence:.2f}: "Open the file manager."']
 
 
 def test_the_same_recording_gives_the_same_words_as_bytes_and_as_a_file(
