@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode
 
 import psycopg
 from psycopg import errors
@@ -26,7 +26,7 @@ from ..port import Answer, Unwritable
 SCHEMA = "grokputer"
 """The schema that a log lies in where the URL names none."""
 
-_NAME = re.compile(r"[a-z_][a-z0-9_]{0,47}")
+_NAME = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,47}")
 
 HOME = "GROKPUTER_HOME"
 """The variable of the environment with the folder for what logs in databases keep on this machine, such as weights."""
@@ -58,17 +58,13 @@ class Target:
 
     def __init__(self, url: str, label: str) -> None:
         self.label = label
-        parts = urlsplit(url)
-        options = parse_qsl(parts.query, keep_blank_values=True)
-        self.schema = dict(options).get("schema", SCHEMA)
-        if not _NAME.fullmatch(self.schema):
-            raise LogError(f"{self.label}: schema={self.schema!r} is not a name; use small letters, digits and _")
-        query = urlencode([(key, value) for key, value in options if key != "schema"])
-        url = urlunsplit(parts._replace(query=query))
-        if parts.netloc == "" and url.startswith(f"{parts.scheme}:/") and not url.startswith(f"{parts.scheme}://"):
-            url = url.replace(":/", ":///", 1)  # urlunsplit drops an empty host, which means the local socket
+        address, _, query = url.partition("?")
+        options = parse_qsl(query.replace("+", "%2B"), keep_blank_values=True)  # libpq takes + as it is
+        self.schema = self._read_schema([value for key, value in options if key == "schema"])
+        if query := urlencode([(key, value) for key, value in options if key != "schema"], quote_via=quote):
+            address += f"?{query}"
         try:
-            named = conninfo_to_dict(url)
+            named = conninfo_to_dict(address)
         except psycopg.Error as error:
             raise LogError(f"{self.label} is not the URL of a database ({_line(error)})") from None
         named = {**ALIVE, "application_name": f"process {os.getpid()} on {platform.node()}"[:63], **named}
@@ -77,6 +73,17 @@ class Target:
         name = f"{host}-{port}-{named.get('dbname') or named.get('user') or 'default'}-{self.schema}"
         home = os.environ.get(HOME) or Path.home() / ".local" / "share" / "grokputer"
         self.path = Path(home) / re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.") / "events.log"
+
+    def _read_schema(self, named: list[str]) -> str:
+        if len(named) > 1:
+            raise LogError(f"{self.label} names {len(named)} schemas; a log lies in one")
+        schema = named[0] if named else SCHEMA
+        if not _NAME.fullmatch(schema):
+            raise LogError(
+                f"{self.label}: schema={schema!r} is not a name; use small letters, digits and _, not a digit first, not pg_ "
+                "first, 48 characters at most"
+            )
+        return schema
 
     def connect(self, *, writes: bool, waits: bool = False, is_safe: bool = True) -> PostgresRows:
         """A connection, outside any transaction; see ``_connect``. One that only reads is opened again when it is lost."""
