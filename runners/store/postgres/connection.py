@@ -45,6 +45,12 @@ LOCK_MS = 30_000
 IDLE_MS = 30_000
 """Milliseconds after which the server ends a transaction whose process does nothing, because others wait; chosen."""
 
+MEND_HEAD = (
+    "compare the events with a head that was kept elsewhere ('grokputer verify --head'); where all are there, their owner "
+    "sets size in log_head to the last position"
+)
+"""What to do where the head row is not what the events say: somebody has changed it by hand, or events are gone."""
+
 ERRORS = (psycopg.Error, OSError)
 _ESCAPED = re.compile("[\0\x1a]")
 _RESTORED = re.compile("\x1a(.)", re.DOTALL)
@@ -133,8 +139,11 @@ class Target:
             return Unwritable(f"{self.label} cannot be written ({reason}); it may be a standby, so name its primary")
         if isinstance(cause, errors.InsufficientPrivilege):
             return Unwritable(
-                f"{self.label} cannot be written ({reason}); grant its user the rights of docs/postgres.md"
+                f"{self.label} cannot be used by this user as the command needs ({reason}); as the owner of what it names, "
+                "grant the rights of docs/postgres.md"
             )
+        if is_behind(cause):
+            return LogError(f"log_head of {self.label} is behind the events, so none can be stored; {MEND_HEAD}")
         if isinstance(cause, errors.DiskFull):
             return Unwritable(f"the disk of {self.label} is full; make room and run the command again")
         if isinstance(cause, errors.LockNotAvailable):
@@ -148,6 +157,11 @@ class Target:
                 hint=Hint.NAME_OTHER_LOG,
             )
         return LogError(f"{self.label}: {reason}")
+
+
+def is_behind(error: BaseException | None) -> bool:
+    """Whether the error says that the head row gave a position that an event has already."""
+    return isinstance(error, errors.UniqueViolation) and error.diag.constraint_name == "stored_events_pkey"
 
 
 class _Connection(psycopg.Connection[Any]):
