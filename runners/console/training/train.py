@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ....domain.errors import NotPossible
 from ..hints import suggest
 from ..options import DEFAULT_DB, Actor, AsJson, Db, Role, is_for_subcommand, name_actor, open_ledger, open_log
 from ..rendering import Column, print_json, print_line, print_table, say
@@ -192,8 +191,6 @@ def export(
     """
     from ...use_cases.trainings import export_training
 
-    if file.exists():
-        raise NotPossible(f"{file} exists already; give another name")
     written = export_training(open_ledger(db), file, training)
     print_line(f"training {written.hex[:8]} is in {file}; there: grokputer train run {file.name} result.zip")
 

@@ -250,13 +250,6 @@ def test_the_first_trainings_of_two_logs_share_an_id_but_no_job_no_folder_and_no
     assert identify(moved) == identify(carried.ledger)
 
 
-def test_an_exported_request_replaces_no_file(carried: Story, tmp_path: Path) -> None:
-    (tmp_path / "request.zip").write_text("kept")
-    said = call("train", "export", str(tmp_path / "request.zip"), "--db", str(carried.path))
-    assert said.exit_code == 1 and "exists already; give another name" in said.output
-    assert (tmp_path / "request.zip").read_text() == "kept"
-
-
 def test_a_request_is_checked_also_where_its_folder_has_it_already(carried: Story, tmp_path: Path) -> None:
     export_training(carried.ledger, tmp_path / "whole.zip")
     with zipfile.ZipFile(tmp_path / "whole.zip") as whole:
