@@ -31,9 +31,6 @@ MANIFEST = "manifest.json"
 REQUEST, RESULT = "grokputer training request 1", "grokputer training result 1"
 """The kinds of archives, with the version of their form."""
 
-UNPACKED = "unpacked"
-"""The file that is written when a request is unpacked as a whole: the SHA-256 of the files that it has."""
-
 MOST_BYTES = 8_000_000_000
 """Of an unpacked archive: pictures of a dataset, or an adapter of a large base; chosen."""
 MOST_FILES = 100_000
@@ -81,21 +78,16 @@ def run_request(
     """Train what the request asks for in the folder, and write the result. A training that was cut off continues from its
     last checkpoint there.
 
-    Raises ``BadParcel``, also where the base here is another one or the folder has another request of this name,
-    ``TrainingError`` and ``TrainingInterrupted``.
+    Raises ``BadParcel``, also where the base here is another one, ``TrainingError`` and ``TrainingInterrupted``.
     """
     about = read_about(file, REQUEST)
     place = folder / _plain(about["name"])
-    if not (place / UNPACKED).exists():
+    if not (place / "unpacked").exists():
         shutil.rmtree(place, ignore_errors=True)
-        told = unpack(file, REQUEST, place)
+        unpack(file, REQUEST, place)
         (place / "job").mkdir()
         (place / "job.json").rename(place / "job" / "job.json")
-        (place / UNPACKED).write_text(told)
-    elif unpack(file, REQUEST, None) != (place / UNPACKED).read_text():
-        raise BadParcel(
-            f"{place} has another request of this name than {file}; give another --folder, or delete that one"
-        )
+        (place / "unpacked").touch()
     parent = place / "parent"
     # The job's own paths are not followed: an archive has the files that it has.
     spec = replace(
@@ -152,26 +144,25 @@ def read_about(file: Path, kind: str) -> dict[str, str]:
     return {key: about[key] for key in ("name", "base", "dataset")}
 
 
-def unpack(file: Path, kind: str, folder: Path | None) -> str:
-    """Unpack the archive into the folder, each file checked by its hash while it is read; return a SHA-256 of them all.
+def unpack(file: Path, kind: str, folder: Path) -> None:
+    """Unpack the archive into the folder, each file checked by its hash while it is read.
 
-    Without a folder it is only checked. Raises ``BadParcel`` before anything is written for a file that such an archive does
-    not have, such as a path out of the folder, and for more bytes than allowed; then for a file that differs from its hash.
+    Raises ``BadParcel`` before anything is written for a file that such an archive does not have, such as a path out of the
+    folder, and for more bytes than allowed; then for a file that differs from its hash.
     """
     with _open(file) as archive:
         hashes = _manifest(file, archive, kind)["files"]
         entries = {entry.filename: entry for entry in archive.infolist() if entry.filename != MANIFEST}
         _check_entries(file, kind, archive.infolist(), entries, hashes)
         for name, entry in entries.items():
-            target = Path(os.devnull) if folder is None else folder / name
+            target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            with archive.open(entry) as source, target.open("wb" if folder is None else "xb") as written:
+            with archive.open(entry) as source, target.open("xb") as written:
                 digest = _copy(file, source, written, entry.file_size)
             if digest != hashes[name]:
                 raise BadParcel(
                     f"{name} in {file} was changed: it does not have the hash of the manifest; carry it again"
                 )
-    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
 
 
 def is_safetensors(file: Path) -> bool:

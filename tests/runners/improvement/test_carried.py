@@ -15,7 +15,7 @@ from command_line import call, output
 from tiny_base import click_examples, quiet_libraries
 
 from grokputer.adapters.data.examples import write_examples
-from grokputer.adapters.launching.parcel import MANIFEST, REQUEST, RESULT, BadParcel, _write, run_request, write_result
+from grokputer.adapters.launching.parcel import MANIFEST, RESULT, BadParcel, _write, run_request, write_result
 from grokputer.adapters.registry.local import hash_directory
 from grokputer.adapters.training.job import TrainingResult
 from grokputer.domain.aggregates.training import TrainingJob, file_name, job_name
@@ -248,25 +248,3 @@ def test_the_first_trainings_of_two_logs_share_an_id_but_no_job_no_folder_and_no
     export_log(carried.ledger, out)
     import_log(moved, io.BytesIO(out.getvalue()))
     assert identify(moved) == identify(carried.ledger)
-
-
-def test_a_request_is_checked_also_where_its_folder_has_it_already(carried: Story, tmp_path: Path) -> None:
-    export_training(carried.ledger, tmp_path / "whole.zip")
-    with zipfile.ZipFile(tmp_path / "whole.zip") as whole:
-        texts = {name: whole.read(name) for name in whole.namelist() if name != MANIFEST}
-        about = {**json.loads(whole.read(MANIFEST))["about"], "base": "sha256:00"}  # so that nothing is trained
-
-    def refused(content: dict[str, bytes], name: str = "one.zip") -> str:
-        file = tmp_path / name
-        if not file.exists():
-            _write(file, REQUEST, about, {}, content)
-        with pytest.raises(BadParcel) as caught:
-            run_request(file, tmp_path / "out.zip", tmp_path / "files")
-        return str(caught.value)
-
-    assert "is for the base sha256:00" in refused(texts)
-    assert "is for the base sha256:00" in refused(texts)
-    _swap_dataset(tmp_path / "one.zip", tmp_path / "changed.zip", b"{}\n")
-    assert "dataset.jsonl in" in (said := refused({}, "changed.zip")) and "was changed" in said
-    assert "which such an archive does not have" in refused({**texts, "../../evil": b"x"}, "evil.zip")
-    assert "has another request of this name than" in refused({**texts, "dataset.jsonl": b"{}\n"}, "other.zip")
