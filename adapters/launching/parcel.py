@@ -275,11 +275,11 @@ def _check_base(base: Base, about: Mapping[str, str]) -> None:
 
 def _plain(name: str) -> str:
     """The name of an attempt. Raises ``BadParcel`` for any other text: it names a folder."""
-    if not re.fullmatch(r"grokputer-([0-9a-f]{12}-)?[0-9a-f]{32}-\d{1,6}", name):
+    if not re.fullmatch(r"grokputer-[0-9a-f]{32}-\d{1,6}", name):
         raise BadParcel(f"{name[:80]!r} is not the name of a training")
     return name
 
 
 def training_of(name: str) -> UUID:
     """The training that an attempt of this name belongs to. Raises ``BadParcel`` for any other text."""
-    return UUID(_plain(name).split("-")[-2])
+    return UUID(_plain(name).split("-")[1])

@@ -33,22 +33,14 @@ def training_id(cycle: str) -> UUID:
     return derive_id("training", cycle)
 
 
-def name_elsewhere(training: UUID, log: str) -> str:
-    """The name of a training where other logs' trainings may be: ids of trainings repeat, for each log's first is the same.
-
-    ``log`` is the log's identity; empty for a log that nothing else is beside.
-    """
-    return f"{log}-{training.hex}" if log else training.hex
-
-
-def job_name(training: UUID, attempt: int, log: str = "") -> str:
+def job_name(training: UUID, attempt: int) -> str:
     """The name of an attempt where it runs: of small letters, digits and dashes, at most 63."""
-    return f"grokputer-{name_elsewhere(training, log)}-{attempt}"
+    return f"grokputer-{training.hex}-{attempt}"
 
 
-def file_name(training: UUID, log: str = "") -> str:
+def file_name(training: UUID) -> str:
     """The name of the training's dataset as a file elsewhere; one for all attempts."""
-    return f"grokputer-{name_elsewhere(training, log)}.jsonl"
+    return f"grokputer-{training.hex}.jsonl"
 
 
 class TrainingJob(Aggregate):
@@ -125,12 +117,8 @@ class TrainingJob(Aggregate):
         adjusted: dict[str, Any] | None = None,
         choices: Sequence[str] = (),
         launcher: str = Place.PROCESS,
-        log: str = "",
     ) -> None:
-        """Record an attempt; each later one continues from the last checkpoint, with what the first one decided.
-
-        The name of its job has the log's identity, ``log``.
-        """
+        """Record an attempt; each later one continues from the last checkpoint, with what the first one decided."""
         self._require_open()
         if self.dataset is None:
             raise NotPossible(f"training {self.id.hex} has no dataset yet")
@@ -146,7 +134,7 @@ class TrainingJob(Aggregate):
             adjusted=adjusted or {},
             choices=list(choices),
             launcher=str(launcher),
-            job=job_name(self.id, self.attempts + 1, log),
+            job=job_name(self.id, self.attempts + 1),
         )
 
     def interrupt(self, reason: str, context: Context) -> None:
@@ -169,11 +157,11 @@ class TrainingJob(Aggregate):
         running = self.running
         return next((it for it in self.tunings if running is not None and it.attempt == running.attempt), None)
 
-    def send(self, context: Context, *, endpoint: str, size: int, examples: int, log: str = "") -> None:
-        """Record that the dataset leaves, under a name with the log's identity, ``log``. Once for an endpoint."""
+    def send(self, context: Context, *, endpoint: str, size: int, examples: int) -> None:
+        """Record that the dataset leaves. Once for an endpoint."""
         self._require_open()
         if self.sent is None or self.sent.endpoint != endpoint:
-            file = file_name(self.id, log)
+            file = file_name(self.id)
             self._record(
                 DatasetSent, context, role=self.role, endpoint=endpoint, file=file, size=size, examples=examples
             )

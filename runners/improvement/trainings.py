@@ -18,7 +18,7 @@ from uuid import UUID
 
 from ...domain.aggregates.adapter import describe_tuned
 from ...domain.aggregates.base import ACTOR, Context
-from ...domain.aggregates.training import TrainingJob, name_elsewhere
+from ...domain.aggregates.training import TrainingJob
 from ...domain.errors import (
     DamagedWeights,
     InvalidExamples,
@@ -37,7 +37,6 @@ from ..store.ledger import Ledger
 from ..store.log import adapters_folder
 from ..store.states import load_state
 from ..wiring.extras import complain_of_reporter, require
-from ..wiring.launchers import identify
 from ..wiring.services import Services, base_of, identify_base, prepare_base
 from .tuning.tunings import complain_of_place, tune
 from .waiting.approvals import hold_if_too_dear, hold_tuning_if_too_dear
@@ -138,9 +137,7 @@ def training_folder(log: Log, policy: Policy, job: TrainingJob) -> Path:
     launch = policy.launch(job.role)
     place = launch.launcher if job.running is None else job.running.launcher
     shared = launch.shared_folder if place in (Place.COMMAND, Place.RAY) else None
-    if shared is None:
-        return adapters_folder(log.path) / "trainings" / job.id.hex
-    return Path(shared) / "trainings" / name_elsewhere(job.id, identify(log))
+    return (adapters_folder(log.path) if shared is None else Path(shared)) / "trainings" / job.id.hex
 
 
 def _place(policy: Policy, job: TrainingJob) -> str:
@@ -180,7 +177,7 @@ def _begin(ledger: Ledger, place: str, job: TrainingJob, chosen: Resolved) -> Tr
             if place == Place.CARRY:
                 return
             training.interrupt(f"training.launcher is {place} now", _context(ledger, training))
-        training.start(_context(ledger, training), chosen.adjusted, chosen.reasons, place, identify(ledger))
+        training.start(_context(ledger, training), chosen.adjusted, chosen.reasons, place)
 
     return ledger.write(TrainingJob, job.id, decide)
 

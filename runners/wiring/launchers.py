@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...domain.errors import TrainingError
-from ...domain.merkle import leaf
 from ...domain.ports import TrainingLauncher
 from ...domain.settings.training import LaunchSettings
 from ...domain.vocabulary import Place
-from ..store.port import COLUMNS
 
 if TYPE_CHECKING:
     from ...adapters.training.job import TrainingJobSpec, TrainingResult
-    from ..store.log import Log
 
 
 def open_launcher(settings: LaunchSettings, place: str, name: str) -> TrainingLauncher[TrainingJobSpec, TrainingResult]:
@@ -35,14 +32,3 @@ def open_launcher(settings: LaunchSettings, place: str, name: str) -> TrainingLa
         cluster = RayJobs(settings.ray_address, settings.ray_gpus, settings.ray_python)
         return JobLauncher(cluster, name, settings.poll_s)
     raise TrainingError(f"no trainings run by {place}; set training.launcher to another")
-
-
-def identify(log: Log) -> str:
-    """The log's own part of names where trainings of other logs may be: ids of trainings repeat, as they follow from causes.
-
-    Twelve hexadecimal digits of its first event's hash: they differ between logs, and stay when a log moves. Empty for an
-    empty log. Raises ``LogError``.
-    """
-    with log.reading() as rows:
-        first = rows.execute(f"SELECT {COLUMNS} FROM stored_events ORDER BY position LIMIT 1").fetchone()
-    return "" if first is None else leaf(*first).hex()[:12]

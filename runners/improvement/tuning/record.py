@@ -11,7 +11,6 @@ from ....domain.aggregates.base import ACTOR
 from ....domain.aggregates.training import TrainingJob
 from ....domain.errors import TrainingError
 from ...store.ledger import Ledger
-from ...wiring.launchers import identify
 
 
 class LoggedTuning(TuningRecord):
@@ -51,9 +50,7 @@ class LoggedTuning(TuningRecord):
 
         def send(training: TrainingJob) -> None:
             context = self._ledger.context(ACTOR, f"{training.id}/{training.version}")
-            training.send(
-                context, endpoint=self._endpoint, size=len(content), examples=examples, log=identify(self._ledger)
-            )
+            training.send(context, endpoint=self._endpoint, size=len(content), examples=examples)
 
         self._ledger.write(TrainingJob, self._id, send)
         if self._conversations()[0] != content:

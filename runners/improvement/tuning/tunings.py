@@ -17,7 +17,6 @@ from ....domain.errors import ModelError, TrainingError
 from ....domain.settings.recipe import Recipe
 from ....domain.vocabulary import Backend, Place
 from ...store.states import load_state
-from ...wiring.launchers import identify
 from ...wiring.models import open_tuning
 from .record import LoggedTuning
 
@@ -81,7 +80,7 @@ def tune(
     from ....adapters.tuning.launcher import TuningLauncher
 
     endpoint = policy.model.endpoint or ""
-    spec = _spec(job, policy, parent, identify(ledger))
+    spec = _spec(job, policy, parent)
     poll_s = load_state(ledger).policy.launch(job.role).poll_s
     try:
         api = open_tuning(endpoint)
@@ -101,12 +100,12 @@ def tune(
     return _complete(ledger, job.id, spec, endpoint, tuned)
 
 
-def _spec(job: TrainingJob, policy: Policy, parent: Adapter | None, log: str) -> TuningSpec:
+def _spec(job: TrainingJob, policy: Policy, parent: Adapter | None) -> TuningSpec:
     """What is asked of the endpoint. Raises ``TrainingError`` where it is to continue from weights that it does not have."""
     from ....adapters.tuning.launcher import TuningSpec
 
     assert job.requested is not None and job.running is not None
-    recipe, model, endpoint = Recipe.from_json(job.requested.recipe), job.requested.base, policy.model.endpoint
+    recipe, model = Recipe.from_json(job.requested.recipe), job.requested.base
     if recipe.init_from == "parent" and parent is not None:
         if not parent.is_tuned or parent.endpoint != policy.model.endpoint:
             where = describe_tuned(parent.name, parent.endpoint, parent.model) if parent.is_tuned else parent.name
@@ -119,7 +118,7 @@ def _spec(job: TrainingJob, policy: Policy, parent: Adapter | None, log: str) ->
         model=model,
         name=job.running.job,
         suffix=f"grokputer-{job.id.hex[:SUFFIX_DIGITS]}",
-        file=job.sent.file if job.sent is not None and job.sent.endpoint == endpoint else file_name(job.id, log),
+        file=file_name(job.id),
         epochs=recipe.epochs if is_set else None,
         seed=recipe.seed,
     )

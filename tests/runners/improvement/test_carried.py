@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 import zipfile
@@ -18,16 +17,13 @@ from grokputer.adapters.data.examples import write_examples
 from grokputer.adapters.launching.parcel import MANIFEST, RESULT, BadParcel, _write, run_request, write_result
 from grokputer.adapters.registry.local import hash_directory
 from grokputer.adapters.training.job import TrainingResult
-from grokputer.domain.aggregates.training import TrainingJob, file_name, job_name
+from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.errors import NotFound, NotPossible, TrainingError
-from grokputer.runners.archive.jsonl import export_log, import_log
 from grokputer.runners.improvement.process_manager import process_new_events
-from grokputer.runners.improvement.trainings import base_at_request, training_folder
+from grokputer.runners.improvement.trainings import base_at_request
 from grokputer.runners.improvement.worker import Reporter, Worker
-from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.states import load_state
 from grokputer.runners.use_cases.trainings import export_training, import_training
-from grokputer.runners.wiring.launchers import identify
 from grokputer.runners.wiring.services import Services
 from story import Story
 
@@ -224,27 +220,3 @@ def _swap_dataset(file: Path, out: Path, content: bytes) -> None:
     with zipfile.ZipFile(file) as whole, zipfile.ZipFile(out, "w") as changed:
         for name in whole.namelist():
             changed.writestr(name, content if name == "dataset.jsonl" else whole.read(name))
-
-
-def test_the_first_trainings_of_two_logs_share_an_id_but_no_job_no_folder_and_no_file(
-    carried: Story, tmp_path: Path
-) -> None:
-    other = Story(tmp_path / "other.db")
-    other.set("training.shared_folder", "/shared")
-    other.set("training.launcher", "command")
-    other.fall()
-    assert carried.training() == other.training()
-
-    mine, others = identify(carried.ledger), identify(other.ledger)
-    id = other.training()
-    waiting = other.ledger.get(TrainingJob, id)
-    folder = training_folder(other.ledger, load_state(other.ledger).policy, waiting)
-    assert folder == Path("/shared/trainings") / f"{others}-{id.hex}"
-    assert name_of(carried) == job_name(id, 1, mine) != job_name(id, 1, others)
-    assert file_name(id, mine) != file_name(id, others)
-    assert len(job_name(id, 1, mine)) <= 63
-    moved = Ledger.create(tmp_path / "moved.db")
-    out = io.BytesIO()
-    export_log(carried.ledger, out)
-    import_log(moved, io.BytesIO(out.getvalue()))
-    assert identify(moved) == identify(carried.ledger)
