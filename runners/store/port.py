@@ -36,10 +36,6 @@ class Unwritable(LogError):
     """The log cannot be written, because the disk is full or read-only; it can still be read."""
 
 
-class Lost(LogError):
-    """The log's server cannot be reached, or the connection was lost; a later attempt may succeed."""
-
-
 class Answer(Protocol):
     """The rows that a statement returned."""
 

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ...store.place import read_place
-from ...store.port import Lost
 from ..hints import suggest
 from ..options import DEFAULT_DB, Db, folder_of_log, open_ledger, until_command_ends
 from ..rendering import print_line, say
-
-if TYPE_CHECKING:
-    from ...store.ledger import Ledger
-
-AGAIN_S = 2.0
-"""Seconds between two attempts to reach a server that was lost; chosen."""
 
 
 def init(db: Db = DEFAULT_DB) -> None:
@@ -68,26 +59,10 @@ def work(
     console = Console(stderr=True)
     reporter = Reporter(say=print_line, progress=TrainingProgress(console), count=GateProgress(console))
     try:
-        while True:
-            try:
-                carry_out(ledger, once=once, reporter=reporter, waits=not no_wait)
-                break
-            except Lost as lost:
-                if once:
-                    raise
-                say(f"{lost}; it is tried again until it answers")
-                ledger = _open_again(db)
+        carry_out(ledger, once=once, reporter=reporter, waits=not no_wait)
     except KeyboardInterrupt:
         say("stopped; the next worker continues from the log")
     suggest("status", db)
-
-
-def _open_again(db: str) -> Ledger:
-    """The log, once its server answers; the next worker is this one, unless another has begun."""
-    while True:
-        time.sleep(AGAIN_S)
-        with suppress(Lost):
-            return open_ledger(db)
 
 
 def demo(

@@ -21,7 +21,7 @@ from psycopg.pq import Format, TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 
 from ....domain.errors import Hint, LogError
-from ..port import Answer, Lost, Unwritable
+from ..port import Answer, Unwritable
 
 SCHEMA = "grokputer"
 """The schema that a log lies in where the URL names none."""
@@ -52,8 +52,6 @@ MEND_HEAD = (
 """What to do where the head row is not what the events say: somebody has changed it by hand, or events are gone."""
 
 ERRORS = (psycopg.Error, OSError)
-_ENDED = (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow)
-"""A server that stops or starts, or whose operator has ended the connection."""
 _ESCAPED = re.compile("[\0\x1a]")
 _RESTORED = re.compile("\x1a(.)", re.DOTALL)
 
@@ -153,8 +151,8 @@ class Target:
                 f"{self.label} is being written by another process, for over {LOCK_MS // 1000} s; wait until it ends, or end "
                 "it if it hangs, and try again: nothing recorded is lost"
             )
-        if isinstance(cause, _ENDED) or (isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None):
-            return Lost(
+        if isinstance(cause, psycopg.OperationalError) and cause.sqlstate is None:
+            return LogError(
                 f"{self.label} cannot be reached ({reason}); check the URL, and that its server runs",
                 hint=Hint.NAME_OTHER_LOG,
             )

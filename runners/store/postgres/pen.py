@@ -14,14 +14,14 @@ import psycopg
 
 from ....domain.errors import LogError
 from ....domain.merkle import Tree
-from ..port import Lost, Rows
+from ..port import Rows
 from .connection import PostgresRows, Target
 
 TOLD_S = 0.05
 """Seconds between two notifications of one process; chosen: PostgreSQL commits notifying transactions one by one."""
 
 
-class InDoubt(Lost):
+class InDoubt(LogError):
     """The server was lost between a commit and its barrier: the events may be stored or not."""
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -13,13 +11,10 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from places import ROOT
-from scheduler import wait_until
 from stores import Server, server
 
 from grokputer.domain.errors import LogError
 from grokputer.runners.archive.integrity import verify
-from grokputer.runners.store.lease import find_worker
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import Log
 from grokputer.runners.store.writer import Transaction, Writer
@@ -94,23 +89,3 @@ def test_a_ledger_goes_on_after_its_server_was_started_again(own_server: Server)
     own_server.start()
     story.run()
     assert verify(story.ledger).fault is None
-
-
-@pytest.mark.slow
-def test_a_worker_goes_on_after_its_server_was_started_again(own_server: Server) -> None:
-    place = own_server.place()
-    ledger = Ledger.create(place)
-    program = [sys.executable, "-c", "from grokputer.cli import main; main()", "work", "--db", place.url]
-    with subprocess.Popen(
-        program, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT.parent
-    ) as worker:
-        try:
-            wait_until(lambda: find_worker(ledger) is not None)
-            own_server.stop("fast")
-            assert worker.stderr is not None
-            assert "it is tried again until it answers" in worker.stderr.readline()
-            own_server.start()
-            wait_until(lambda: find_worker(Log.open(place)) is not None)
-            assert worker.poll() is None
-        finally:
-            worker.kill()
