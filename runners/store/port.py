@@ -279,6 +279,10 @@ class Store(Protocol):
         """By table for SQL users, the statement that creates it. The first call may take seconds."""
         ...
 
+    def renew_table(self, rows: Rows, table: str) -> None:
+        """An empty table for SQL users, in place of an existing one, with its rights."""
+        ...
+
     def columns(self, rows: Rows, table: str) -> set[str]:
         """The table's columns; none where it is missing."""
         ...

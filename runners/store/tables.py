@@ -95,9 +95,8 @@ def _have_our_columns(log: Log, connection: Rows) -> bool:
 
 def _make_tables(log: Log, connection: Rows) -> None:
     """Create empty tables, in place of existing ones."""
-    for table, statement in log.database.table_statements().items():
-        connection.execute(f"DROP TABLE IF EXISTS {table}")
-        connection.execute(statement)
+    for table in log.database.table_statements():
+        log.database.renew_table(connection, table)
 
 
 def write_rows(connection: Rows, rows: Iterable[Row], prefix: str = "") -> None:

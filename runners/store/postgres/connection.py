@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode
 
 import psycopg
 from psycopg import errors
@@ -27,7 +27,7 @@ from ..port import Answer, Unreachable, Unwritable
 SCHEMA = "grokputer"
 """The schema that a log lies in where the URL names none."""
 
-_NAME = re.compile(r"[a-z_][a-z0-9_]{0,47}")
+_NAME = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,47}")
 
 HOME = "GROKPUTER_HOME"
 """The variable of the environment with the folder for what logs in databases keep on this machine, such as weights."""
@@ -51,6 +51,11 @@ LATER = ("INSERT INTO stored_events ", "INSERT INTO content ", "INSERT INTO name
 FEW = 60
 """Values of such a statement at most, and such statements; chosen: the server reads them as text, which costs more than a
 round trip for many."""
+MEND_HEAD = (
+    "compare the events with a head that was kept elsewhere ('grokputer verify --head'); where all are there, their owner "
+    "sets size in log_head to the last position"
+)
+"""What to do where the head row is not what the events say: somebody has changed it by hand, or events are gone."""
 
 ERRORS = (psycopg.Error, OSError)
 ENDED = (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow)
@@ -67,17 +72,13 @@ class Target:
 
     def __init__(self, url: str, label: str) -> None:
         self.label = label
-        parts = urlsplit(url)
-        options = parse_qsl(parts.query, keep_blank_values=True)
-        self.schema = dict(options).get("schema", SCHEMA)
-        if not _NAME.fullmatch(self.schema):
-            raise LogError(f"{self.label}: schema={self.schema!r} is not a name; use small letters, digits and _")
-        query = urlencode([(key, value) for key, value in options if key != "schema"])
-        url = urlunsplit(parts._replace(query=query))
-        if parts.netloc == "" and url.startswith(f"{parts.scheme}:/") and not url.startswith(f"{parts.scheme}://"):
-            url = url.replace(":/", ":///", 1)  # urlunsplit drops an empty host, which means the local socket
+        address, _, query = url.partition("?")
+        options = parse_qsl(query.replace("+", "%2B"), keep_blank_values=True)  # libpq takes + as it is
+        self.schema = self._read_schema([value for key, value in options if key == "schema"])
+        if query := urlencode([(key, value) for key, value in options if key != "schema"], quote_via=quote):
+            address += f"?{query}"
         try:
-            named = conninfo_to_dict(url)
+            named = conninfo_to_dict(address)
         except psycopg.Error as error:
             raise LogError(f"{self.label} is not the URL of a database ({_line(error)})") from None
         named = {**ALIVE, "application_name": f"process {os.getpid()} on {platform.node()}"[:63], **named}
@@ -88,6 +89,17 @@ class Target:
         self.path = Path(home) / re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.") / "events.log"
         self.losses = 0
         """How often a connection that reads was found lost."""
+
+    def _read_schema(self, named: list[str]) -> str:
+        if len(named) > 1:
+            raise LogError(f"{self.label} names {len(named)} schemas; a log lies in one")
+        schema = named[0] if named else SCHEMA
+        if not _NAME.fullmatch(schema):
+            raise LogError(
+                f"{self.label}: schema={schema!r} is not a name; use small letters, digits and _, not a digit first, not pg_ "
+                "first, 48 characters at most"
+            )
+        return schema
 
     def connect(self, *, writes: bool, waits: bool = False, is_safe: bool = True) -> PostgresRows:
         """A connection, outside any transaction; see ``_connect``. One that only reads is opened again when it is lost."""
@@ -141,8 +153,11 @@ class Target:
             return Unwritable(f"{self.label} cannot be written ({reason}); it may be a standby, so name its primary")
         if isinstance(cause, errors.InsufficientPrivilege):
             return Unwritable(
-                f"{self.label} cannot be written ({reason}); grant its user the rights of docs/postgres.md"
+                f"{self.label} cannot be used by this user as the command needs ({reason}); as the owner of what it names, "
+                "grant the rights of docs/postgres.md"
             )
+        if is_behind(cause):
+            return LogError(f"log_head of {self.label} is behind the events, so none can be stored; {MEND_HEAD}")
         if isinstance(cause, errors.DiskFull):
             return Unwritable(f"the disk of {self.label} is full; make room and run the command again")
         if isinstance(cause, errors.LockNotAvailable):
@@ -158,6 +173,11 @@ class Target:
         if isinstance(cause, ENDED):
             return Unreachable(f"{self.label} was lost ({reason}); it may be starting again")
         return LogError(f"{self.label}: {reason}")
+
+
+def is_behind(error: BaseException | None) -> bool:
+    """Whether the error says that the head row gave a position that an event has already."""
+    return isinstance(error, errors.UniqueViolation) and error.diag.constraint_name == "stored_events_pkey"
 
 
 class _Connection(psycopg.Connection[Any]):

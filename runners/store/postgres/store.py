@@ -13,9 +13,21 @@ import psycopg
 from ....domain.errors import Hint, LogError
 from ..port import Lock, Rows
 from . import locks
-from .connection import ERRORS, PostgresRows, Target
+from .connection import ERRORS, MEND_HEAD, PostgresRows, Target, is_behind
 from .pen import Fence, PostgresPen, Turn
-from .schema import FORM, LOCK_HEAD, MOMENTS, TRIGGERS, TYPES, create_schema, has_log, is_old, table_statements
+from .schema import (
+    FORM,
+    LOCK_HEAD,
+    MOMENTS,
+    TRIGGERS,
+    TYPES,
+    create_schema,
+    find_forbidden,
+    has_log,
+    is_old,
+    renew_table,
+    table_statements,
+)
 
 T = TypeVar("T")
 
@@ -179,6 +191,10 @@ class PostgresStore:
         """By table for SQL users, the statement that creates it."""
         return table_statements()
 
+    def renew_table(self, rows: Rows, table: str) -> None:
+        """An empty table for SQL users, in place of an existing one, with its rights."""
+        renew_table(rows, table, table_statements()[table])
+
     def columns(self, rows: Rows, table: str) -> set[str]:
         """The table's columns; none where it is missing."""
         named = (
@@ -224,6 +240,10 @@ class PostgresStore:
             version, syncs, is_standby = rows.execute(found).fetchone()
             enabled = "SELECT tgname::text FROM pg_trigger WHERE tgrelid = to_regclass(?) AND tgenabled = 'O'"
             there = {row[0] for row in rows.execute(enabled, (f"{self._target.schema}.stored_events",))}
+            size, last = rows.execute(
+                "SELECT size, (SELECT coalesce(max(position), 0) FROM stored_events) FROM log_head"
+            ).fetchone()
+            forbidden = find_forbidden(rows)
         if syncs != "on":
             yield "log", "fail", f"{self.label} has fsync off, so a crash loses what was acknowledged; turn it on"
         elif is_standby:
@@ -234,13 +254,22 @@ class PostgresStore:
             yield "guards", "fail", f"missing: {', '.join(missing)}; the log could be changed, restore it from a backup"
         else:
             yield "guards", "ok", "the log refuses changes, deletions and gaps"
+        if size != last:
+            yield "head", "fail", f"log_head has the size {size}, but the events end at {last}; {MEND_HEAD}"
+        if forbidden:
+            yield (
+                "rights",
+                "warn",
+                f"this user may only read: it may not write to {', '.join(forbidden)}; as their owner, grant it the rights of "
+                "docs/postgres.md",
+            )
 
     def discard(self) -> None:
         """Nothing: an empty log is in no one's way, and this user may not be allowed to remove it."""
 
     def is_conflict(self, error: BaseException) -> bool:
-        """Whether the error says that such a row exists already."""
-        return isinstance(error, psycopg.errors.UniqueViolation)
+        """Whether the error says that such a row exists already; not that of a position, which follows from the head."""
+        return isinstance(error, psycopg.errors.UniqueViolation) and not is_behind(error)
 
     def is_error(self, error: BaseException) -> bool:
         """Whether the error is one of the database or the system."""

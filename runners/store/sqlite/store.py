@@ -168,6 +168,11 @@ class SqliteStore:
         """By table for SQL users, the statement that creates it. The first call loads sqlite-utils."""
         return _table_statements()
 
+    def renew_table(self, rows: Rows, table: str) -> None:
+        """An empty table for SQL users, in place of an existing one."""
+        rows.execute(f"DROP TABLE IF EXISTS {table}")
+        rows.execute(_table_statements()[table])
+
     def columns(self, rows: Rows, table: str) -> set[str]:
         """The table's columns; none where it is missing."""
         return {row[0] for row in rows.execute("SELECT name FROM pragma_table_info(?)", (table,))}
