@@ -275,7 +275,7 @@ def _check_base(base: Base, about: Mapping[str, str]) -> None:
 
 def _plain(name: str) -> str:
     """The name of an attempt. Raises ``BadParcel`` for any other text: it names a folder."""
-    if not re.fullmatch(r"grokputer-[0-9a-f]{32}-\d{1,6}", name):
+    if not re.fullmatch(r"grokputer-[0-9a-f]{32}(-[0-9a-f]{12})?-\d{1,6}", name):
         raise BadParcel(f"{name[:80]!r} is not the name of a training")
     return name
 
