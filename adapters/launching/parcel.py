@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 from uuid import UUID
 
-from ...domain.errors import GrokputerError
+from ...domain.errors import GrokputerError, NotPossible
 from ...domain.ports import Progress
 from ..data.examples import dataset_hash, read_examples
 from ..data.media_files import FOLDER, INDEX
@@ -81,8 +81,10 @@ def run_request(
     """Train what the request asks for in the folder, and write the result. A training that was cut off continues from its
     last checkpoint there. Each request has a folder of its own in it, so no other one is in its way.
 
-    Raises ``BadParcel``, also where the base here is another one, ``TrainingError`` and ``TrainingInterrupted``.
+    Raises ``BadParcel``, also where the base here is another one, ``NotPossible`` where ``out`` exists, ``TrainingError``
+    and ``TrainingInterrupted``.
     """
+    require_new(out)
     about = read_about(file, REQUEST)
     place = folder / f"{_plain(about['name'])}-{_digest(file, REQUEST)[:DIGITS]}"
     if (place / "unpacked").exists():
@@ -109,6 +111,12 @@ def run_request(
     result = train(spec, on_progress, say=say)
     write_result(out, result, about["name"])
     return result
+
+
+def require_new(file: Path) -> None:
+    """Raise ``NotPossible`` where the file exists."""
+    if file.exists():
+        raise NotPossible(f"{file} exists already; give another name")
 
 
 def write_result(file: Path, result: TrainingResult, name: str) -> None:
@@ -162,7 +170,11 @@ def unpack(file: Path, kind: str, folder: Path) -> None:
 
 def check(file: Path, kind: str) -> None:
     """Raise ``BadParcel`` where ``unpack`` would. Nothing is written."""
-    _read_all(file, kind, lambda name: Path(os.devnull).open("wb"))
+    _read_all(file, kind, _open_nowhere)
+
+
+def _open_nowhere(name: str) -> IO[bytes]:
+    return Path(os.devnull).open("wb")
 
 
 def _create(folder: Path, name: str) -> IO[bytes]:

@@ -215,6 +215,16 @@ def test_a_request_is_checked_also_where_it_was_unpacked_before(carried: Story, 
             run_request(more, out, folder)
 
 
+def test_neither_a_request_nor_a_result_replaces_a_file(carried: Story, tmp_path: Path) -> None:
+    request, taken = tmp_path / "request.zip", tmp_path / "taken.zip"
+    taken.write_text("precious")
+    export_training(carried.ledger, request)
+    for words in (("export", taken, "--db", carried.path), ("run", request, taken)):
+        refused = call("train", *words)
+        assert refused.exit_code == 1 and f"{taken} exists already; give another name" in refused.output
+    assert taken.read_text() == "precious"
+
+
 @pytest.mark.usefixtures("_cut_off")
 def test_requests_of_one_name_are_not_in_each_others_way(carried: Story, tmp_path: Path) -> None:
     request, other, files = tmp_path / "request.zip", tmp_path / "other.zip", tmp_path / "files"
