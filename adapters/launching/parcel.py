@@ -13,11 +13,12 @@ import struct
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 from uuid import UUID
 
-from ...domain.errors import GrokputerError
+from ...domain.errors import GrokputerError, NotPossible
 from ...domain.ports import Progress
 from ..data.examples import dataset_hash, read_examples
 from ..data.media_files import FOLDER, INDEX
@@ -37,6 +38,8 @@ MOST_FILES = 100_000
 """Of an archive; chosen."""
 MOST_MANIFEST_BYTES = 20_000_000
 BLOCK = 1 << 20
+DIGITS = 12
+"""Of a request's digest, in the name of its folder."""
 
 _WEIGHTS = r"(adapter_model\.safetensors|adapter_config\.json|reference\.json|chat_template\.jinja)"
 _NAMES = {
@@ -76,13 +79,17 @@ def run_request(
     say: Callable[[str], None] = lambda line: None,
 ) -> TrainingResult:
     """Train what the request asks for in the folder, and write the result. A training that was cut off continues from its
-    last checkpoint there.
+    last checkpoint there. Each request has a folder of its own in it, so no other one is in its way.
 
-    Raises ``BadParcel``, also where the base here is another one, ``TrainingError`` and ``TrainingInterrupted``.
+    Raises ``BadParcel``, also where the base here is another one, ``NotPossible`` where ``out`` exists, ``TrainingError``
+    and ``TrainingInterrupted``.
     """
+    require_new(out)
     about = read_about(file, REQUEST)
-    place = folder / _plain(about["name"])
-    if not (place / "unpacked").exists():
+    place = folder / f"{_plain(about['name'])}-{_digest(file, REQUEST)[:DIGITS]}"
+    if (place / "unpacked").exists():
+        check(file, REQUEST)
+    else:
         shutil.rmtree(place, ignore_errors=True)
         unpack(file, REQUEST, place)
         (place / "job").mkdir()
@@ -98,10 +105,18 @@ def run_request(
     )
     _check_base(spec.base, about)
     if dataset_hash(read_examples(spec.dataset)) != about["dataset"]:
-        raise BadParcel(f"the dataset in {file} is not the one that was recorded; export the training again")
+        raise BadParcel(
+            f"the dataset in {place} is not the one that was recorded; remove this folder and run the request again"
+        )
     result = train(spec, on_progress, say=say)
     write_result(out, result, about["name"])
     return result
+
+
+def require_new(file: Path) -> None:
+    """Raise ``NotPossible`` where the file exists."""
+    if file.exists():
+        raise NotPossible(f"{file} exists already; give another name")
 
 
 def write_result(file: Path, result: TrainingResult, name: str) -> None:
@@ -150,14 +165,32 @@ def unpack(file: Path, kind: str, folder: Path) -> None:
     Raises ``BadParcel`` before anything is written for a file that such an archive does not have, such as a path out of the
     folder, and for more bytes than allowed; then for a file that differs from its hash.
     """
+    _read_all(file, kind, partial(_create, folder))
+
+
+def check(file: Path, kind: str) -> None:
+    """Raise ``BadParcel`` where ``unpack`` would. Nothing is written."""
+    _read_all(file, kind, _open_nowhere)
+
+
+def _open_nowhere(name: str) -> IO[bytes]:
+    return Path(os.devnull).open("wb")
+
+
+def _create(folder: Path, name: str) -> IO[bytes]:
+    target = folder / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target.open("xb")
+
+
+def _read_all(file: Path, kind: str, open_target: Callable[[str], IO[bytes]]) -> None:
+    """Read each file of the archive into what ``open_target`` opens for its name."""
     with _open(file) as archive:
         hashes = _manifest(file, archive, kind)["files"]
         entries = {entry.filename: entry for entry in archive.infolist() if entry.filename != MANIFEST}
         _check_entries(file, kind, archive.infolist(), entries, hashes)
         for name, entry in entries.items():
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with archive.open(entry) as source, target.open("xb") as written:
+            with archive.open(entry) as source, open_target(name) as written:
                 digest = _copy(file, source, written, entry.file_size)
             if digest != hashes[name]:
                 raise BadParcel(
@@ -198,6 +231,13 @@ def _manifest(file: Path, archive: zipfile.ZipFile, kind: str) -> dict[str, Any]
     if not isinstance(manifest, dict) or manifest.get("kind") != kind or not isinstance(manifest.get("files"), dict):
         raise BadParcel(f"{file} is not a {kind[:-2].removeprefix('grokputer ')} of this version")
     return manifest
+
+
+def _digest(file: Path, kind: str) -> str:
+    """The hash, hex, of all that the manifest says; that of each file is in it."""
+    with _open(file) as archive:
+        manifest = _manifest(file, archive, kind)
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _check_entries(
@@ -275,7 +315,7 @@ def _check_base(base: Base, about: Mapping[str, str]) -> None:
 
 def _plain(name: str) -> str:
     """The name of an attempt. Raises ``BadParcel`` for any other text: it names a folder."""
-    if not re.fullmatch(r"grokputer-[0-9a-f]{32}-\d{1,6}", name):
+    if not re.fullmatch(r"grokputer-[0-9a-f]{32}(-[0-9a-f]{12})?-\d{1,6}", name):
         raise BadParcel(f"{name[:80]!r} is not the name of a training")
     return name
 

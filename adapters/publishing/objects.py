@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +25,18 @@ CONNECT = timedelta(seconds=5)
 """The longest time until a store answers at all; chosen."""
 RETRIES = 2
 """Times that obstore repeats a request; chosen: the worker tries again later anyway."""
+
+
+NO_BUCKET = re.compile("<Code>(NoSuchBucket|ContainerNotFound)</Code>")
+"""What the providers say, in an error, of a bucket that is not there: S3 and Google Cloud, and Azure."""
+KEYLESS = re.compile(r"//(169\.254\.169\.254|metadata\.google\.internal)/")
+"""The addresses at which obstore asks the providers' own machines for keys, where it was given none."""
+KEYS = {
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "gs": "GOOGLE_SERVICE_ACCOUNT",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+}
+"""The environment variables with the keys, by the scheme of the URL."""
 
 
 class Objects(Protocol):
@@ -76,6 +89,8 @@ class Folder(Objects):
     def read(self, key: str) -> Iterator[bytes] | None:
         """As ``Objects``."""
         with self._errors():
+            if self.root.is_file():
+                raise RegistryError(f"the registry {self.place} is a file; give a folder")
             return self._pieces(self.root / key) if (self.root / key).is_file() else None
 
     def _pieces(self, file: Path) -> Iterator[bytes]:
@@ -127,7 +142,9 @@ class Bucket(Objects):
         with self._errors():
             try:
                 found = obstore.get(self._store, key)
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                if NO_BUCKET.search(str(error)):  # not an object that is missing, but all of them
+                    raise
                 return None
         return self._pieces(found.stream(min_chunk_size=PIECE))
 
@@ -143,7 +160,15 @@ class Bucket(Objects):
         try:
             yield
         except (BaseError, OSError, ValueError) as error:
-            raise RegistryError(f"the registry {self.place} cannot be used: {_in_short(error)}") from error
+            raise RegistryError(f"the registry {self.place} cannot be used: {self._why(error)}") from error
+
+    def _why(self, error: Exception) -> str:
+        scheme, _, path = self._url.partition("://")
+        if NO_BUCKET.search(str(error)):
+            return f"there is no bucket {path.partition('/')[0]}; make it there, or set registry.url to another place"
+        if KEYLESS.search(str(error)):
+            return f"it has no keys here; set {KEYS[scheme]}"
+        return _in_short(error)
 
 
 def _in_short(error: Exception) -> str:

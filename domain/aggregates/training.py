@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -33,14 +34,8 @@ def training_id(cycle: str) -> UUID:
     return derive_id("training", cycle)
 
 
-def job_name(training: UUID, attempt: int) -> str:
-    """The name of an attempt where it runs: of small letters, digits and dashes, at most 63."""
-    return f"grokputer-{training.hex}-{attempt}"
-
-
-def file_name(training: UUID) -> str:
-    """The name of the training's dataset as a file elsewhere; one for all attempts."""
-    return f"grokputer-{training.hex}.jsonl"
+PREFIX, MARK_DIGITS = "grokputer-", 12
+"""Of the name of a training. With the number of the attempt it has at most 63 characters, as schedulers demand."""
 
 
 class TrainingJob(Aggregate):
@@ -75,6 +70,25 @@ class TrainingJob(Aggregate):
         """The recipe that it trains with: as requested, and once it has started as the base's size changed it."""
         assert self.requested is not None
         return {**self.requested.recipe, **(self.started.adjusted if self.started is not None else {})}
+
+    @property
+    def name(self) -> str:
+        """Its name outside the folder of its log, of small letters, digits and dashes; known once the dataset is.
+
+        The id does not do there: a role's first training has the same one in every log. The key of the dataset's manifest
+        is drawn at random. So the names differ between logs, and between copies of one log unless they have the very
+        dataset. A training keeps the name of its first attempt, also where an earlier program began it.
+        """
+        if self.started is not None:
+            return self.started.job.rpartition("-")[0] or f"{PREFIX}{self.id.hex}"
+        assert self.dataset is not None
+        mark = sha256(f"{self.dataset.manifest}/{self.dataset.dataset}".encode()).hexdigest()[:MARK_DIGITS]
+        return f"{PREFIX}{self.id.hex}-{mark}"
+
+    @property
+    def file_name(self) -> str:
+        """The name of its dataset as a file elsewhere; one for all attempts."""
+        return f"{self.name}.jsonl"
 
     def request(self, context: Context, **fields: Any) -> None:
         """Request the training. Idempotent."""
@@ -134,7 +148,7 @@ class TrainingJob(Aggregate):
             adjusted=adjusted or {},
             choices=list(choices),
             launcher=str(launcher),
-            job=job_name(self.id, self.attempts + 1),
+            job=f"{self.name}-{self.attempts + 1}",
         )
 
     def interrupt(self, reason: str, context: Context) -> None:
@@ -161,7 +175,7 @@ class TrainingJob(Aggregate):
         """Record that the dataset leaves. Once for an endpoint."""
         self._require_open()
         if self.sent is None or self.sent.endpoint != endpoint:
-            file = file_name(self.id)
+            file = self.file_name
             self._record(
                 DatasetSent, context, role=self.role, endpoint=endpoint, file=file, size=size, examples=examples
             )

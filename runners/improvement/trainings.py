@@ -18,7 +18,7 @@ from uuid import UUID
 
 from ...domain.aggregates.adapter import describe_tuned
 from ...domain.aggregates.base import ACTOR, Context
-from ...domain.aggregates.training import TrainingJob
+from ...domain.aggregates.training import PREFIX, TrainingJob
 from ...domain.errors import (
     DamagedWeights,
     InvalidExamples,
@@ -76,7 +76,6 @@ def run_training(
     job = ledger.get(TrainingJob, id)
     requested = job.requested
     assert requested is not None
-    folder = training_folder(ledger, services.state.policy, job)
     policy = _policy_at_request(ledger, job)
     if (own := policy.role_model(requested.role)) is not None:
         return _fail(ledger, job, own.why_untrained(requested.role))
@@ -88,6 +87,7 @@ def run_training(
         job = _build(ledger, services, job, say)
         if job.over is not None:
             return job
+    folder = training_folder(ledger, services.state.policy, job)
     try:
         if place == Place.OPENAI:
             return _tune(ledger, services, job, on_progress, say, on_wait)
@@ -133,11 +133,15 @@ def _build(ledger: Ledger, services: Services, job: TrainingJob, say: Say) -> Tr
 
 
 def training_folder(log: Log, policy: Policy, job: TrainingJob) -> Path:
-    """The folder of the training's files: beside the log, or in the shared folder for one that runs elsewhere."""
+    """The folder of the training's files: beside the log, or in the shared folder for one that runs elsewhere.
+
+    Other logs share that folder, so it goes by the training's name there. The training must have a dataset.
+    """
     launch = policy.launch(job.role)
     place = launch.launcher if job.running is None else job.running.launcher
-    shared = launch.shared_folder if place in (Place.COMMAND, Place.RAY) else None
-    return (adapters_folder(log.path) if shared is None else Path(shared)) / "trainings" / job.id.hex
+    if launch.shared_folder is None or place not in (Place.COMMAND, Place.RAY):
+        return adapters_folder(log.path) / "trainings" / job.id.hex
+    return Path(launch.shared_folder) / "trainings" / job.name.removeprefix(PREFIX)
 
 
 def _place(policy: Policy, job: TrainingJob) -> str:

@@ -13,6 +13,7 @@ from ...adapters.serving.templates import MOST_CHARACTERS, check_template
 from ...domain.errors import GrokputerError, ModelError
 from ...domain.settings.forms import CHAT_TEMPLATES
 from ...domain.settings.keys import role_of, without_role
+from ...domain.settings.running import REGISTRY_URL
 from ...domain.settings.settings import BadSetting, Policy
 from ...domain.vocabulary import Backend
 from ..environments.senses.local_listener import NO_FOLDER, complain_of_model
@@ -22,7 +23,7 @@ from .environments import FOR_BENCHMARKS, OWN
 from .extras import complain_of_reporter, explain_missing_module
 from .models import Content, backend_names, base_of
 from .probe import Availability
-from .registries import registry_names
+from .registries import published_folder, registry_names
 from .task_folders import SETTING, check_task_folders
 
 AT_ENDPOINTS = (Backend.ENDPOINT, Backend.VLLM)
@@ -130,6 +131,20 @@ def _check_listener(key: str, policy: Policy, content: Content) -> Availability 
     return Availability("fail", found, is_certain=False) if problem else None
 
 
+def _check_published(key: str, policy: Policy, content: Content) -> Availability | None:
+    """Of where adapters are published: a folder can be looked at without keys."""
+    folder = None if policy.registry.url is None else published_folder(policy.registry.url)
+    if folder is None:
+        return None
+    try:
+        nearest = next(each for each in (folder, *folder.parents) if each.exists())
+        if not nearest.is_dir():
+            return Availability("fail", f"{nearest} is a file; give a folder")
+    except OSError as error:
+        return Availability("warn", f"{folder} cannot be looked at: {error.strerror}")
+    return None if nearest == folder else Availability("warn", f"{folder} is not there; the first push makes it")
+
+
 _CHECKS: dict[str, Callable[[str, Policy, Content], Availability | None]] = {
     "model.base": _check_model,
     "model.revision": _check_model,
@@ -142,6 +157,7 @@ _CHECKS: dict[str, Callable[[str, Policy, Content], Availability | None]] = {
     "audio.model": _check_listener,
     "audio.endpoint": _check_listener,
     "training.report_to": _check_reporter,
+    REGISTRY_URL: _check_published,
 }
 
 

@@ -55,18 +55,22 @@ def open_published(policy: Policy) -> PublishedAdapters | None:
     url = registry_url(policy).value
     if url is None:
         return None
-    scheme, has_scheme, path = url.partition("://")
-    if has_scheme and scheme != "file":
+    if (folder := published_folder(url)) is None:
         require("registry")
-    if scheme == "hf":
+    if url.startswith("hf://"):
         from ...adapters.publishing.hub import HubRegistry
 
         return HubRegistry(url)
     from ...adapters.publishing.objects import Bucket, Folder
     from ...adapters.publishing.registry import ObjectRegistry
 
-    is_folder = not has_scheme or scheme == "file"
-    return ObjectRegistry(Folder(Path(path if has_scheme else url)) if is_folder else Bucket(url))
+    return ObjectRegistry(Bucket(url) if folder is None else Folder(folder))
+
+
+def published_folder(url: str) -> Path | None:
+    """The folder that the URL of a registry names; None for a bucket and for the Hub."""
+    scheme, has_scheme, path = url.partition("://")
+    return Path(path if has_scheme else url) if not has_scheme or scheme == "file" else None
 
 
 def obtain_weights(state: State, log: Path, adapter: Adapter) -> Path:

@@ -120,6 +120,18 @@ def serve_command(path: Path, port: int = 0) -> list[str]:
     return [sys.executable, "-c", PROGRAM, "serve", "--port", str(port), "--no-worker", "--db", str(path)]
 
 
+def started(command: list[str]) -> list[str]:
+    """The lines that the program prints until it serves; it is killed then."""
+    lines: list[str] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            if "http://" in line:
+                process.kill()
+    return lines
+
+
 @contextmanager
 def process_on(path: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A gateway in a process of its own, and its base URL; killed at the end. Port 0 is a free one."""

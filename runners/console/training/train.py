@@ -176,7 +176,7 @@ def cancel(
 
 @train.command()
 def export(
-    file: Annotated[Path, typer.Argument(metavar="REQUEST.zip", help="The file to write.")],
+    file: Annotated[Path, typer.Argument(metavar="REQUEST.zip", help="The file to write; it must not exist.")],
     training: Annotated[str | None, typer.Option(help="The training's id or its beginning.")] = None,
     db: Db = DEFAULT_DB,
 ) -> None:
@@ -198,7 +198,7 @@ def export(
 @train.command("run")
 def run_request(
     file: Annotated[Path, typer.Argument(metavar="REQUEST.zip", help="What 'train export' wrote.")],
-    out: Annotated[Path, typer.Argument(metavar="RESULT.zip", help="The file to write.")],
+    out: Annotated[Path, typer.Argument(metavar="RESULT.zip", help="The file to write; it must not exist.")],
     folder: Annotated[
         Path, typer.Option(help="Folder for checkpoints; a training that was cut off continues from there.")
     ] = Path("grokputer-training"),

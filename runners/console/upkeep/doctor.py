@@ -343,13 +343,14 @@ def _check_registry(state: State) -> Iterator[Check]:
                 "registry", "ok", "none; set registry.url to publish adapters in a folder, a bucket or on the Hub"
             )
             return
-        waiting = len(not_pushed(state))
+        count = len(not_pushed(state))
+        waiting = f"{count} adapter{'' if count == 1 else 's'}"
     except GrokputerError as error:
         yield Check("registry", "fail", str(error))
         return
     answer = within(LIMIT_S, ask)
     if isinstance(answer, Failure):
-        yield Check("registry", "warn", f"{url} (from {source}): {answer.reason}; {waiting} adapters wait for it")
+        yield Check("registry", "warn", f"{url} (from {source}): {answer.reason}; {waiting} to be pushed")
     else:
-        lacks = f"; {waiting} adapters are not pushed yet" if waiting else ", and has every adapter"
+        lacks = f"; {waiting} to be pushed" if count else ", and has every adapter"
         yield Check("registry", "ok", f"{url} (from {source}) answers{lacks}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,10 @@ from ....domain.errors import GrokputerError
 from ....domain.vocabulary import Scope
 from ..options import DEFAULT_DB, Db, name_actor, open_ledger
 from ..rendering import print_line, say
+
+if TYPE_CHECKING:
+    from ...store.ledger import Ledger
+    from ...store.log import Log
 
 
 def serve(
@@ -47,9 +51,9 @@ def serve(
     from ...gateway.service.server import serve as listen
 
     place, parts = Place(host, port, tuple(allow_host or ())), Parts(api, pages, worker)
-    _make_first_key(db)
+    begin = None if _has_keys(open_ledger(db)) else _make_first_key
     try:
-        run(listen(read_place(db), place, parts, say=print_line))
+        run(listen(read_place(db), place, parts, say=print_line, begin=begin))
     except OSError as error:
         # asyncio repeats the address in its words; the system's own are shorter, but it has none for an unknown name.
         code = error.errno or 0
@@ -58,12 +62,19 @@ def serve(
     say("stopped; every answer that was given is in the log")
 
 
-def _make_first_key(db: Db) -> None:
-    """Make a key for the user where the log never had one, and print it."""
-    from ...use_cases.access_keys import create_key, list_keys
+def _has_keys(log: Log) -> bool:
+    """Whether the log ever had a key."""
+    from ...use_cases.access_keys import list_keys
 
-    ledger = open_ledger(db)
-    if list_keys(ledger):
+    return bool(list_keys(log))
+
+
+def _make_first_key(ledger: Ledger) -> None:
+    """Make a key for the user where the log never had one, and print it: not before the start has succeeded, because
+    whoever restarts a program that ends at once does not read what it printed."""
+    from ...use_cases.access_keys import create_key
+
+    if _has_keys(ledger):
         return
     name = name_actor(None)
     made = create_key(ledger, name, scopes=list(Scope), limits={}, actor=name)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -19,6 +19,9 @@ from ..admission import is_loopback
 from ..gateway import Gateway
 from .protocol import Protocol
 from .worker import working
+
+if TYPE_CHECKING:
+    from ...store.ledger import Ledger
 
 GRACE_S = 30.0
 """Seconds that answers in progress have at a stop; chosen. Meanwhile the gateway says that it is not ready."""
@@ -79,14 +82,23 @@ def run(main: Coroutine[object, object, None]) -> None:
     uvloop.run(main)
 
 
-async def serve(log: LogPlace, place: Place, parts: Parts, *, say: Callable[[str], None]) -> None:
+async def serve(
+    log: LogPlace,
+    place: Place,
+    parts: Parts,
+    *,
+    say: Callable[[str], None],
+    begin: Callable[[Ledger], None] | None = None,
+) -> None:
     """Serve the log until SIGINT or SIGTERM; answers in progress end first. ``say`` gets the addresses, and
-    before them what is wrong.
+    before them what is wrong. ``begin`` is called once, when nothing is left that could refuse the start.
 
     Raises ``LogError``, and ``OSError`` where it cannot listen.
     """
     gateway = Gateway(log, place.names, say, with_api=parts.api, with_pages=parts.pages)
     async with AsyncExitStack() as stack, listening(gateway, place.host, place.port) as port:
+        if begin is not None:
+            await gateway.owner.act(lambda desk: begin(desk.ledger))
         worker = await stack.enter_async_context(working(log, say)) if parts.worker else None
         address = f"http://{f'[{place.host}]' if ':' in place.host else place.host}:{port}"
         _let_memory_rest()

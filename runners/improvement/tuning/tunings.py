@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ....domain.aggregates.adapter import describe_tuned, tuned_identity
 from ....domain.aggregates.base import ACTOR, Context
-from ....domain.aggregates.training import TrainingJob, file_name
+from ....domain.aggregates.training import PREFIX, TrainingJob
 from ....domain.errors import ModelError, TrainingError
 from ....domain.settings.recipe import Recipe
 from ....domain.vocabulary import Backend, Place
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ...store.ledger import Ledger
 
 SUFFIX_DIGITS = 8
-"""Of the training's id in the tuned model's name: some servers take 18 characters or 40, OpenAI 64."""
+"""From the end of the training's name, in that of the tuned model: some servers take 18 characters or 40, OpenAI 64."""
 
 
 def complain_of_place(requested: Policy, policy: Policy, role: str, place: str, *, is_submitted: bool = False) -> str:
@@ -117,8 +117,8 @@ def _spec(job: TrainingJob, policy: Policy, parent: Adapter | None) -> TuningSpe
     return TuningSpec(
         model=model,
         name=job.running.job,
-        suffix=f"grokputer-{job.id.hex[:SUFFIX_DIGITS]}",
-        file=file_name(job.id),
+        suffix=f"{PREFIX}{job.name.rpartition('-')[2][:SUFFIX_DIGITS]}",
+        file=job.file_name,
         epochs=recipe.epochs if is_set else None,
         seed=recipe.seed,
     )

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 
 def export_request(ledger: Ledger, services: Services, job: TrainingJob, file: Path) -> None:
-    """Write the training as a file. Raises ``NotPossible`` unless it waits to be carried, and ``OSError``."""
-    from ....adapters.launching.parcel import write_request
+    """Write the training as a file. Raises ``NotPossible`` unless it waits to be carried, also where the file exists,
+    and ``OSError``."""
+    from ....adapters.launching.parcel import require_new, write_request
     from ....adapters.training.job import TrainingJobSpec
 
     if job.over is not None or job.running is None or job.running.launcher != Place.CARRY or job.dataset is None:
@@ -29,6 +30,7 @@ def export_request(ledger: Ledger, services: Services, job: TrainingJob, file: P
             f"training {job.id.hex[:8]} does not wait to be carried; set training.launcher to carry, and a worker prepares it",
             hint=Hint.RUN_WORKER,
         )
+    require_new(file)
     folder = training_folder(ledger, services.state.policy, job)
     recipe, base = Recipe.from_json(job.figures), base_at_request(ledger, job)
     parent = parent_weights(ledger, services.store, job) if recipe.init_from == "parent" else None

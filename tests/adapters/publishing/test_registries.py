@@ -9,7 +9,9 @@ import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import obstore
 import pytest
@@ -261,6 +263,54 @@ def test_a_bucket_that_cannot_be_reached_is_one_line_without_the_secret(
     with pytest.raises(RegistryError, match="s3://adapters/x cannot be used") as refused:
         published(ObjectRegistry(Bucket("s3://adapters/x")), store, adapter(store))
     assert SECRET not in str(refused.value) and SECRET not in repr(Bucket("s3://adapters/x")._store)
+
+
+class _NoBucket(BaseHTTPRequestHandler):
+    """Answers as S3 does where there is no such bucket."""
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        words = b"<Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist</Message></Error>"
+        self.send_response(404)
+        self.send_header("Content-Length", str(len(words)))
+        self.end_headers()
+        self.wfile.write(words)
+
+    def do_PUT(self) -> None:
+        self.do_GET()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_missing_bucket_is_named_and_never_an_empty_registry(
+    store: WeightStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with HTTPServer(("127.0.0.1", 0), _NoBucket) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        at_s3(monkeypatch, f"http://127.0.0.1:{server.server_port}")
+        bucket = Bucket("s3://nowhere/x")
+        for use in (lambda: ObjectRegistry(bucket).find("lora-v1"), lambda: bucket.create("a/b", b"one")):
+            with pytest.raises(RegistryError, match="there is no bucket nowhere; make it there, or set registry"):
+                use()
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("url", "variable"), [("s3://a/x", "AWS_ACCESS_KEY_ID"), ("gs://a/x", "GOOGLE_SERVICE_ACCOUNT")]
+)
+def test_a_bucket_without_keys_names_the_variables(url: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    asked = "Error performing PUT http://169.254.169.254/latest/api/token in 4 ms: 403 Forbidden"
+    with pytest.raises(RegistryError, match=f"has no keys here; set {variable}"), Bucket(url)._errors():
+        raise OSError(asked)
+
+
+def test_a_file_is_no_empty_registry(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(RegistryError, match="is a file; give a folder"):
+        ObjectRegistry(Folder(file)).find("lora-v1")
 
 
 @pytest.mark.slow

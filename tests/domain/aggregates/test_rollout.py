@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +42,7 @@ DATASET: dict[str, Any] = {
     "dataset": "sha256:dd", "manifest": "sha256:ee", "examples": 30, "by_source": {"correction": 20, "replay": 10},
     "runs": 12, "up_to": 99,
 }  # fmt: skip
+BEGUN: dict[str, Any] = {"role": "action", "attempt": 1, "adjusted": {}, "choices": [], "launcher": "command"}
 RESULT: dict[str, Any] = {
     "weights": "sha256:ff", "base_hash": "sha256:00", "config_hash": "sha256:11", "dataset": "sha256:dd", "steps": 8,
     "tokens": 4000, "examples": 30, "left_out": 0, "reasons": {},
@@ -85,6 +87,27 @@ def test_every_attempt_is_counted() -> None:
     given(TrainingJob, request, build).when(begin).then((TrainingStarted, {"attempt": 1}))
     given(TrainingJob, request, build, begin).when(begin).then((TrainingStarted, {"attempt": 2}))
     given(TrainingJob, request).when(begin).then_refused("no dataset")
+
+
+def test_a_trainings_name_tells_logs_apart_and_attempts_share_it() -> None:
+    def built(**changed: str) -> TrainingJob:
+        return given(TrainingJob, request, lambda job: job.build_dataset(SOMEONE, **DATASET | changed)).aggregate
+
+    first, again, other = built(), built(), built(manifest="sha256:ef")
+    assert first.name == again.name != other.name
+    assert re.fullmatch(f"grokputer-{first.id.hex}-[0-9a-f]{{12}}", first.name)
+    for number in (1, 2):
+        first.start(SOMEONE)
+        assert first.started is not None and first.started.job == f"{again.name}-{number}"
+
+
+def test_a_training_that_an_earlier_program_began_keeps_its_name() -> None:
+    def began(job: TrainingJob) -> None:
+        job._record(TrainingStarted, SOMEONE, **BEGUN | {"job": f"grokputer-{job.id.hex}-1"})
+
+    given(TrainingJob, request, build, began).when(begin).then(
+        (TrainingStarted, {"job": f"grokputer-{ID.hex}-2"}),
+    )
 
 
 def test_a_training_ends_once() -> None:

@@ -14,11 +14,11 @@ from command_line import call, output
 from tiny_base import click_examples, quiet_libraries
 
 from grokputer.adapters.data.examples import write_examples
-from grokputer.adapters.launching.parcel import MANIFEST, RESULT, BadParcel, _write, run_request, write_result
+from grokputer.adapters.launching.parcel import MANIFEST, REQUEST, RESULT, BadParcel, _write, run_request, write_result
 from grokputer.adapters.registry.local import hash_directory
 from grokputer.adapters.training.job import TrainingResult
 from grokputer.domain.aggregates.training import TrainingJob
-from grokputer.domain.errors import NotFound, NotPossible, TrainingError
+from grokputer.domain.errors import NotFound, NotPossible, TrainingError, TrainingInterrupted
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.trainings import base_at_request
 from grokputer.runners.improvement.worker import Reporter, Worker
@@ -185,6 +185,60 @@ def test_a_training_can_be_taken_back_and_then_its_result_comes_too_late(carried
         import_training(carried.ledger, tmp_path / "result.zip")
     listed = " ".join(output("train", "list", db=carried.path).split())
     assert "failed" in listed and "the machine is gone" in listed
+
+
+@pytest.fixture
+def _cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings of requests are cut off at once."""
+
+    def end(*_: object, **__: object) -> None:
+        raise TrainingInterrupted("cut off")
+
+    monkeypatch.setattr("grokputer.adapters.launching.parcel.train", end)
+
+
+@pytest.mark.usefixtures("_cut_off")
+def test_a_request_is_checked_also_where_it_was_unpacked_before(carried: Story, tmp_path: Path) -> None:
+    request, out, files = tmp_path / "request.zip", tmp_path / "result.zip", tmp_path / "files"
+    export_training(carried.ledger, request)
+    swapped, more = tmp_path / "swapped.zip", tmp_path / "more.zip"
+    _swap_dataset(request, swapped, b"{}")
+    shutil.copy(request, more)
+    with zipfile.ZipFile(more, "a") as archive:
+        archive.writestr("../../evil.py", b"x")
+    with pytest.raises(TrainingInterrupted):
+        run_request(request, out, files)
+    for folder in (files, tmp_path / "fresh"):
+        with pytest.raises(BadParcel, match=r"dataset\.jsonl in .* was changed"):
+            run_request(swapped, out, folder)
+        with pytest.raises(BadParcel, match="which such an archive does not have"):
+            run_request(more, out, folder)
+
+
+def test_neither_a_request_nor_a_result_replaces_a_file(carried: Story, tmp_path: Path) -> None:
+    request, taken = tmp_path / "request.zip", tmp_path / "taken.zip"
+    taken.write_text("precious")
+    export_training(carried.ledger, request)
+    for words in (("export", taken, "--db", carried.path), ("run", request, taken)):
+        refused = call("train", *words)
+        assert refused.exit_code == 1 and f"{taken} exists already; give another name" in refused.output
+    assert taken.read_text() == "precious"
+
+
+@pytest.mark.usefixtures("_cut_off")
+def test_requests_of_one_name_are_not_in_each_others_way(carried: Story, tmp_path: Path) -> None:
+    request, other, files = tmp_path / "request.zip", tmp_path / "other.zip", tmp_path / "files"
+    export_training(carried.ledger, request)
+    with zipfile.ZipFile(request) as archive:
+        about = json.loads(archive.read(MANIFEST))["about"]
+        job = archive.read("job.json")
+    dataset = tmp_path / "dataset.jsonl"
+    about["dataset"] = write_examples(dataset, click_examples(3))
+    _write(other, REQUEST, about, {"dataset.jsonl": dataset}, {"job.json": job})
+    for file in (request, other, request):
+        with pytest.raises(TrainingInterrupted):
+            run_request(file, tmp_path / "result.zip", files)
+    assert len([*files.iterdir()]) == 2
 
 
 @pytest.fixture

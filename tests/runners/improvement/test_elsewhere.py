@@ -123,6 +123,45 @@ def test_a_job_that_its_scheduler_lost_is_followed_while_a_trainer_has_its_folde
     assert (folder / "result.json").exists() or told(story)["TrainingFailed"] == 1
 
 
+def test_two_logs_meet_neither_in_the_queue_nor_in_the_shared_folder(tiny_base: Path, tmp_path: Path) -> None:
+    queue, shared = ShellScheduler(tmp_path / "queue"), tmp_path / "shared"
+    names = []
+    for log in ("ours", "theirs"):
+        (tmp_path / log).mkdir()
+        story = elsewhere(tmp_path / log, tiny_base, queue)
+        story.set("training.shared_folder", str(shared))
+        training = story.fall()
+        names.append(carry_on(story.ledger, training).name)
+        assert training == story.training() and training.hex in names[-1]
+    ours, theirs = names
+    assert ours.rpartition("-")[0] == theirs.rpartition("-")[0]  # the log has the same id for both
+    assert queue.done("started") == [f"{ours}-1", f"{theirs}-1"]
+    assert {f"grokputer-{folder.name}" for folder in (shared / "trainings").iterdir()} == {ours, theirs}
+
+
+def test_a_job_that_an_earlier_program_started_is_found_under_its_old_name(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, shared = ShellScheduler(tmp_path / "queue"), tmp_path / "shared"
+    story = elsewhere(tmp_path, tiny_base, queue)
+    story.set("training.shared_folder", str(shared))
+    training = story.fall()
+    queue.has("full")
+
+    def lose() -> None:
+        if queue.done("started"):
+            raise LogError("the log cannot be reached")
+
+    with monkeypatch.context() as earlier:
+        earlier.setattr(TrainingJob, "name", property(lambda job: f"grokputer-{job.id.hex}"))
+        with pytest.raises(LogError):
+            carry_on(story.ledger, training, lose)
+    queue.is_no_longer("full")
+    assert carry_on(story.ledger, training).over is not None
+    assert queue.done("started") == [f"grokputer-{training.hex}-1"]
+    assert [folder.name for folder in (shared / "trainings").iterdir()] == [training.hex]
+
+
 WORKER = (
     "import sys; from pathlib import Path; from grokputer.runners.store.ledger import Ledger\n"
     "from grokputer.runners.improvement.worker import *\n"
@@ -161,7 +200,7 @@ def test_workers_that_are_killed_at_each_moment_make_one_training_and_one_adapte
     with start_worker(story) as worker:
         assert worker.wait(120) == 0
     state, said = process_new_events(story.ledger), told(story)
-    assert queue.done("started") == [f"grokputer-{training.hex}-1"]
+    assert queue.done("started") == [f"{story.ledger.get(TrainingJob, training).name}-1"]
     assert (said["TrainingStarted"], said["TrainingCompleted"], said["AttemptInterrupted"]) == (1, 1, 0)
     assert len(state.registry.adapters) == 1
 
@@ -184,7 +223,7 @@ def test_a_real_trainer_that_is_killed_there_continues_from_its_checkpoint(tiny_
     assert (first.over, first.attempts, first.running) == (None, 1, None)
     done = carry_on(story.ledger, training)
     assert vars(done.over)["steps"] > 0
-    assert queue.done("started") == [f"grokputer-{training.hex}-{attempt}" for attempt in (1, 2)]
+    assert queue.done("started") == [f"{done.name}-{attempt}" for attempt in (1, 2)]
     assert (
         "FAILED (the process is gone)"
         in vars(next(recorded.event for recorded in story.ledger.read(1, None, ("AttemptInterrupted",))))["reason"]

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from command_line import document, lines, output, refused
+from command_line import call, document, lines, output, refused
 
 from grokputer.adapters.publishing.hub import HubRegistry
 from grokputer.projections.state.state import State
@@ -165,6 +165,15 @@ def test_the_variable_overrides_the_setting_in_one_process(
 )
 def test_a_setting_with_a_secret_or_of_another_form_is_refused(story: Story, value: str) -> None:
     assert "registry.url must be" in refused("settings", "set", "registry.url", value, db=story.path)
+
+
+def test_a_registry_in_a_file_is_refused_and_a_missing_folder_is_told(story: Story, tmp_path: Path) -> None:
+    file, missing = tmp_path / "file", tmp_path / "missing"
+    file.touch()
+    for value in (file, f"file://{file}", file / "below"):
+        assert f"{file} is a file; give a folder" in refused("settings", "set", "registry.url", value, db=story.path)
+    said = call("settings", "set", "registry.url", missing, db=story.path)
+    assert said.exit_code == 0 and f"{missing} is not there; the first push makes it" in said.stderr
 
 
 def test_each_kind_of_url_opens_its_registry(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
