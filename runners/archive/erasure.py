@@ -325,11 +325,10 @@ def drop_unnamed(ledger: Ledger) -> int:
     return len(unnamed)
 
 
-def drop_datasets(folder: Path, trainings: list[str]) -> None:
-    """Delete the dataset files of these trainings; one that is needed again is written from the log, without the texts."""
-    for training in trainings:
-        (folder / "trainings" / training / "dataset.jsonl").unlink(missing_ok=True)
-        shutil.rmtree(folder / "trainings" / training / FOLDER, ignore_errors=True)
+def drop_dataset(folder: Path) -> None:
+    """Delete the dataset in a training's folder; where it is needed again it is written from the log, without the texts."""
+    (folder / "dataset.jsonl").unlink(missing_ok=True)
+    shutil.rmtree(folder / FOLDER, ignore_errors=True)
 
 
 def _trace_lessons(log: Log, words: Words) -> None:

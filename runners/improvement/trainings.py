@@ -76,7 +76,7 @@ def run_training(
     job = ledger.get(TrainingJob, id)
     requested = job.requested
     assert requested is not None
-    policy = _policy_at_request(ledger, job)
+    policy = policy_at_request(ledger, job)
     if (own := policy.role_model(requested.role)) is not None:
         return _fail(ledger, job, own.why_untrained(requested.role))
     place = _place(services.state.policy, job)
@@ -121,7 +121,7 @@ def _build(ledger: Ledger, services: Services, job: TrainingJob, say: Say) -> Tr
     """The job with its dataset recorded; declined where it has too few examples, failed where it cannot be built."""
     requested = job.requested
     assert requested is not None
-    collect_examples(ledger, services, requested, _policy_at_request(ledger, job), say)
+    collect_examples(ledger, services, requested, policy_at_request(ledger, job), say)
     up_to = ledger.position
     try:
         dataset = dataset_for(ledger, requested, up_to)
@@ -162,7 +162,7 @@ def _tune(
     if job.started is None and hold_tuning_if_too_dear(ledger, services.state.policy, job).is_held:
         return ledger.get(TrainingJob, job.id)
     assert job.requested is not None and job.dataset is not None
-    policy, recipe = _policy_at_request(ledger, job), Recipe.from_json(job.requested.recipe)
+    policy, recipe = policy_at_request(ledger, job), Recipe.from_json(job.requested.recipe)
     parent = _state_at_request(ledger, job).registry.adapters.get(job.requested.parent or "")
     job = _begin(ledger, Place.OPENAI, job, Resolved(recipe, {}, ()))
     progressed, waits = _follow(ledger, services, job, on_progress, on_wait)
@@ -275,7 +275,7 @@ def _train(
     parent = parent_weights(ledger, services.store, job) if recipe.init_from == "parent" else None
     if parent is not None and not is_here:
         parent = Path(shutil.copytree(parent, folder / "parent", dirs_exist_ok=True))
-    report_to = _policy_at_request(ledger, job).training(job.role).report_to
+    report_to = policy_at_request(ledger, job).training(job.role).report_to
     if problem := complain_of_reporter(report_to):
         say(f"the training is not shown in {report_to}: {problem}")
         report_to = "none"
@@ -332,7 +332,7 @@ def parent_weights(ledger: Ledger, store: WeightRegistry, job: TrainingJob) -> P
 
 def base_at_request(ledger: Ledger, job: TrainingJob) -> Base:
     """The base model as it was set when the training was requested, quantised as the training holds it."""
-    base = base_of(_policy_at_request(ledger, job), ledger.get_content)
+    base = base_of(policy_at_request(ledger, job), ledger.get_content)
     return (
         replace(base, quantization=job.started.adjusted.get("quantization", base.quantization)) if job.started else base
     )
@@ -342,10 +342,11 @@ def _choose(ledger: Ledger, job: TrainingJob) -> Resolved:
     """What the size of the base decides of the requested recipe."""
     assert job.requested is not None
     recipe, parameters = Recipe.from_json(job.requested.recipe), base_at_request(ledger, job).count_parameters()
-    return resolve_for_base(_policy_at_request(ledger, job), job.role, recipe, parameters)
+    return resolve_for_base(policy_at_request(ledger, job), job.role, recipe, parameters)
 
 
-def _policy_at_request(ledger: Ledger, job: TrainingJob) -> Policy:
+def policy_at_request(ledger: Ledger, job: TrainingJob) -> Policy:
+    """The settings when the training was requested."""
     return _state_at_request(ledger, job).policy
 
 

@@ -18,10 +18,13 @@ from grokputer.adapters.registry.lock import hold
 from grokputer.adapters.training.process import CHILD
 from grokputer.domain.aggregates.training import TrainingJob
 from grokputer.domain.errors import LogError, TrainingError
+from grokputer.projections.explain.lineage import read_manifest
+from grokputer.runners.archive.erasure import Target
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.trainings import run_training
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.states import load_state
+from grokputer.runners.use_cases.erasures import forget
 from grokputer.runners.wiring.services import Services
 from story import Story
 
@@ -137,6 +140,24 @@ def test_two_logs_meet_neither_in_the_queue_nor_in_the_shared_folder(tiny_base: 
     assert ours.rpartition("-")[0] == theirs.rpartition("-")[0]  # the log has the same id for both
     assert queue.done("started") == [f"{ours}-1", f"{theirs}-1"]
     assert {f"grokputer-{folder.name}" for folder in (shared / "trainings").iterdir()} == {ours, theirs}
+
+
+def test_forgetting_deletes_the_dataset_in_the_shared_folder_of_now_and_of_then(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    story = elsewhere(tmp_path, tiny_base, ShellScheduler(tmp_path / "queue"))
+    story.set("training.shared_folder", str(tmp_path / "then"))
+    job = carry_on(story.ledger, story.fall())
+    assert job.dataset is not None
+    [dataset] = tmp_path.glob("then/trainings/*/dataset.jsonl")
+    run = read_manifest(str(story.ledger.get_content(job.dataset.manifest)))["examples"][0]["run"]
+    story.set("training.shared_folder", str(tmp_path / "now"))
+    copied = tmp_path / "now" / dataset.relative_to(tmp_path / "then")
+    copied.parent.mkdir(parents=True)
+    dataset.rename(copied)
+    dataset.write_text("the words once more")
+    forget(story.ledger, Target(run), reason="asked for", actor="eve")
+    assert not dataset.exists() and not copied.exists()
 
 
 def test_a_job_that_an_earlier_program_started_is_found_under_its_old_name(
