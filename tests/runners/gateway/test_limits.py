@@ -21,6 +21,7 @@ from command_line import call, document, lines, output
 from full_disk import full_disk
 from gateways import Served, serving
 from in_thread import InThread
+from monitoring import until
 
 from grokputer.runners.gateway import admission, owner, replies
 from grokputer.runners.gateway.exchange import is_sampled
@@ -297,12 +298,8 @@ def test_a_stream_whose_end_cannot_be_recorded_ends_with_an_error_in_place_of_it
                     part = connection.recv(100_000)
                     assert part
                     received += part
+            until(lambda: document("runs", db=path)[0]["reason"] == "environment", "the run was ended")
     assert b'"code": "not_recorded"' in received and b"could not be recorded" in received
-    [run] = document("runs", db=path)
-    assert run["status"] == "running"
-    with serving(path):
-        pass
-    assert document("runs", db=path)[0]["reason"] == "environment"
 
 
 @pytest.mark.parametrize("kind", ["application/json", "text/plain", "text/event-stream"])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ import psycopg
 import pytest
 from gateways import PROGRAM
 from monitoring import until
-from stores import Server, server
+from stores import Server, connect, server
 
 from grokputer.domain.errors import LogError
 from grokputer.runners.archive.integrity import verify
@@ -24,25 +25,19 @@ from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.lease import find_worker
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import Log
+from grokputer.runners.store.place import Place
 from grokputer.runners.store.writer import Transaction, Writer
 from story import Story, change
 
 
-@contextmanager
-def private_server(*options: str) -> Iterator[Server]:
+@pytest.fixture
+def own_server() -> Iterator[Server]:
     """A server that waits for its disk, for a test that kills it."""
     server()
     with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        started = Server(Path(folder), *options)
+        started = Server(Path(folder))
         yield started
         started.stop("immediate")
-
-
-@pytest.fixture
-def own_server() -> Iterator[Server]:
-    """One with the server's own settings."""
-    with private_server() as started:
-        yield started
 
 
 def crash_and_count(own: Server, times: int) -> tuple[int, int]:
@@ -105,31 +100,40 @@ def test_a_ledger_goes_on_after_its_server_was_started_again(own_server: Server)
     assert verify(story.ledger).fault is None
 
 
+def freeze_journal(place: Place) -> None:
+    """Freeze the process of the server that brings commits to the disk which nobody waits for."""
+    with connect(place) as connection:
+        found = connection.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'").fetchone()
+    assert found is not None
+    os.kill(found[0], signal.SIGSTOP)
+
+
+@pytest.mark.slow
 def test_a_process_forgets_what_the_server_lost_and_goes_on_from_what_others_stored(
-    monkeypatch: pytest.MonkeyPatch,
+    own_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with private_server("-c wal_writer_delay=10000") as own:
-        place = own.place()
-        first, second = Ledger.create(place), Ledger.open(place)
-        change(first, "rating.minimum", 8)
-        state = process_new_events(first)
-        monkeypatch.setattr(first._events.recorder.writer._pen, "settle", lambda number: None)
-        change(first, "rating.window", 7)
-        state = process_new_events(first, state)
-        assert (state.policy.get("rating.window"), first.position) == (7, 2)
-        own.stop("immediate")
-        own.start()
-        assert second.position == 1, "nothing had waited for the disk"
-        change(second, "rating.threshold", 3.0)
-        state = process_new_events(first, state)
-        found = [state.policy.get(f"rating.{key}") for key in ("minimum", "window", "threshold")]
-        assert found == [8, 50, 3.0]
-        change(first, "rating.window", 9)
-        change(first, "rating.minimum", 6)  # ends a subtree, whose root has the event of the other process in it
-        assert process_new_events(first, state).policy.get("rating.window") == 9
-        assert verify(second).fault is None
-        first.close()
-        second.close()
+    place = own_server.place()
+    first, second = Ledger.create(place), Ledger.open(place)
+    change(first, "rating.minimum", 8)
+    state = process_new_events(first)
+    freeze_journal(place)
+    monkeypatch.setattr(first._events.recorder.writer._pen, "settle", lambda number: None)
+    change(first, "rating.window", 7)
+    state = process_new_events(first, state)
+    assert (state.policy.get("rating.window"), first.position) == (7, 2)
+    own_server.stop("immediate")
+    own_server.start()
+    assert second.position == 1, "nothing had waited for the disk"
+    change(second, "rating.threshold", 3.0)
+    state = process_new_events(first, state)
+    found = [state.policy.get(f"rating.{key}") for key in ("minimum", "window", "threshold")]
+    assert found == [8, 50, 3.0]
+    change(first, "rating.window", 9)
+    change(first, "rating.minimum", 6)  # ends a subtree, whose root has the event of the other process in it
+    assert process_new_events(first, state).policy.get("rating.window") == 9
+    assert verify(second).fault is None
+    first.close()
+    second.close()
 
 
 @pytest.mark.slow
