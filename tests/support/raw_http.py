@@ -27,6 +27,14 @@ def send_raw(url: str, *parts: bytes | Iterable[bytes]) -> bytes:
         return answered
 
 
+def first_answer(url: str, head: bytes) -> bytes:
+    """What the server at the URL answers first to a request whose body does not come; the client then leaves."""
+    at = urlsplit(url)
+    with socket.create_connection((at.hostname, at.port), timeout=60) as connection:
+        connection.sendall(head)
+        return connection.recv(1 << 16)
+
+
 def statuses(answered: bytes) -> list[int]:
     """The status of each response in the bytes."""
     return [int(found) for found in re.findall(rb"^HTTP/1\.[01] (\d{3})", answered, re.MULTILINE)]

@@ -17,7 +17,7 @@ import pytest
 from chat_server import ChatServer, completion
 from command_line import document
 from gateways import RawUpstream, Served, make_key, process_on, serving
-from raw_http import send_raw, statuses
+from raw_http import first_answer, send_raw, statuses
 
 MakeLog = Callable[[str], Path]
 
@@ -304,4 +304,4 @@ def test_a_body_that_is_declared_too_long_is_refused_before_it_is_sent(log_befor
         head = request_of(
             gateway, "/v1/chat/completions", "Host: 127.0.0.1", length, "Expect: 100-continue", method="POST"
         )
-        assert statuses(send_raw(gateway.url, head)) == [413]
+        assert statuses(first_answer(gateway.url, head)) == [413]
