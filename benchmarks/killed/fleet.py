@@ -9,6 +9,7 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ class Fleet:
         """For what has sockets, whose paths must be short; removed at the end."""
         self.short.chmod(0o755)  # PostgreSQL does not run as root
         self._settings = settings
-        names = (*GATEWAYS, *VLLMS, RAY, "dashboard", S3, "objects")
+        names = (*GATEWAYS, *VLLMS, RAY, "dashboard", "client", S3, "objects")
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         for name in ("home", "tmp", "output", "log", "vllm", "shared"):
             (folder / name).mkdir(parents=True)
@@ -175,7 +176,7 @@ class Fleet:
         for part in parts:
             part.start()
         for part in parts:
-            wait_until(part.is_ready, f"{part.name} answers; see {part.output}")
+            wait_until(partial(_is_up, part), f"{part.name} answers; see {part.output}")
 
     def _command(self, name: str, words: tuple[object, ...], path: str = "", port: int | None = None) -> Command:
         address = f"http://127.0.0.1:{port or self.ports.get(name, 0)}{path}"
@@ -191,6 +192,7 @@ class Fleet:
             *(
                 f"--port={self.ports[RAY]}",
                 f"--dashboard-port={self.ports['dashboard']}",
+                f"--ray-client-server-port={self.ports['client']}",
                 "--num-cpus=2",
                 "--num-gpus=0",
             ),
@@ -244,6 +246,14 @@ def free_ports(count: int) -> list[int]:
     finally:
         for each in sockets:
             each.close()
+
+
+def _is_up(part: Part) -> bool:
+    """Whether the part runs and answers; one that ended by itself is started again, as a supervisor does it."""
+    if not part.is_alive():
+        part.kill()
+        part.start()
+    return part.is_ready()
 
 
 def does_answer(address: str) -> bool:

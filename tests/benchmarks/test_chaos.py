@@ -126,6 +126,16 @@ def test_a_fleet_whose_every_part_is_killed_once_loses_nothing_and_learns_once(t
     if missing := chaos.complain():
         pytest.skip(missing)
     out = tmp_path / "out"
-    words = [sys.executable, ROOT / "benchmarks" / "chaos.py", "--minutes", "3", "--once", "--out", out]
+    words = [
+        sys.executable,
+        ROOT / "benchmarks" / "chaos.py",
+        "--minutes",
+        "3",
+        "--once",
+        "--per-second",
+        "1.5",
+        "--out",
+        out,
+    ]
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-8000:]}"

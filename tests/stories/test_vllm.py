@@ -76,7 +76,7 @@ def test_an_adapter_is_proven_judged_and_rolled_out_over_two_servers(
     assert answered_by(servers, name)[0] == 0
     assert served(history)[2:] == [("AdapterUnserved", first.url)]
     said = output("why", "lora-v1", db=history.ledger.path)
-    assert f"not served by {first.url}: it changes nothing there: its outputs are the base's" in said
+    assert f"not served by {first.url} while it is live: it changes nothing there: its outputs are the base's" in said
     assert f"served by {second.url}, proven there" in said
     [shown] = document("adapters", db=history.ledger.path)
     assert {url: it["problem"] == "" for url, it in shown["served"].items()} == {first.url: False, second.url: True}

@@ -58,7 +58,7 @@ def forget(
         raise NotPossible("the words of a run or of a person can be deleted; give either", hint=Hint.NAME_RUN_OR_PERSON)
     ledger = open_ledger(db)
     target = Target(find_run(ledger, run).hex if run is not None else None, person)
-    if ledger.database.remains:
+    if ledger.database.remains and (dry_run or reason.strip()):
         say(f"out of reach: {ledger.database.remains}")
     if dry_run:
         _report(target, use_case.preview_erasure(ledger, target), as_json, "would be ")
