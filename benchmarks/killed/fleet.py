@@ -98,13 +98,14 @@ class Fleet:
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
         self.folder = folder
         self.short = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))
-        """For what has sockets, whose paths must be short; removed at the end."""
+        """For what has sockets, whose paths must be short. Ray has some among temporary files. Removed at the end."""
         self.short.chmod(0o755)  # PostgreSQL does not run as root
         self._settings = settings
         names = (*GATEWAYS, *VLLMS, RAY, "dashboard", "client", S3, "objects")
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
-        for name in ("home", "tmp", "output", "log", "vllm", "shared"):
+        for name in ("home", "output", "log", "vllm", "shared"):
             (folder / name).mkdir(parents=True)
+        (self.short / "tmp").mkdir()
         os.environ.update(self._environment())
         (self.short / "pg").mkdir()
         self.postgres = Postgres(self.short / "pg")
@@ -119,7 +120,7 @@ class Fleet:
         return {
             MARK: self.short.name,
             "HOME": str(self.folder / "home"),
-            "TMPDIR": str(self.folder / "tmp"),
+            "TMPDIR": str(self.short / "tmp"),
             "GROKPUTER_HOME": str(self.folder / "log"),
             "OPENAI_API_KEY": "key-of-the-servers",
             "RAY_AUTH_MODE": "disabled",
