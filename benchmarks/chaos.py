@@ -131,15 +131,17 @@ class Run:
         """Kill what is due until the cycle is decided, all is killed and the time is over; what did not happen in time."""
         under_load, phase, since = time.monotonic(), Phase.BEFORE, time.monotonic()
         killing: list[threading.Thread] = []
+        log = Log.open(self.fleet.place)
         while True:
             time.sleep(0.25)
             now = time.monotonic()
-            if (found := self._phase(phase)) != phase:
+            if (found := self._phase(log, phase)) != phase:
                 self.say(f"the phase {found.name.lower()} begins")
                 phase, since = found, now
             if (problem := self.programs.problem or self.supervisor.problem) is not None:
                 raise problem
-            kill = self.plan.next(phase, now - since, self._progress(), self.supervisor.away)
+            training = self._progress() if phase == Phase.TRAINING else Progress()
+            kill = self.plan.next(phase, now - since, training, self.supervisor.away)
             if kill is not None:
                 self._steps_done = self._steps if kill.part in (TRAINING, RAY) else self._steps_done
                 killing.append(threading.Thread(target=self._kill, args=(kill,)))
@@ -156,10 +158,9 @@ class Run:
         except NotInTime as error:
             self.supervisor.problem = error
 
-    def _phase(self, before: Phase) -> Phase:
+    def _phase(self, log: Log, before: Phase) -> Phase:
         """The phase by the newest events; the one before where the log cannot be read now."""
         try:
-            log = Log.open(self.fleet.place)
             found = [plan.BEGINS[it.event.TOPIC] for it in log.read(1, None, list(plan.BEGINS))]
         except LogError:
             return before

@@ -22,12 +22,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from grokputer.benchmarks.shards.counted import known
 from grokputer.benchmarks.shards.layout import Layout
 from grokputer.benchmarks.shards.trial import figures, report
-from grokputer.benchmarks.shards.trial.phases import Fleet, Server, play
+from grokputer.benchmarks.shards.trial.phases import Fleet, play
 from grokputer.benchmarks.shards.trial.roster import Roster
+
+if TYPE_CHECKING:
+    from stores import Server
 
 SUPPORT = Path(__file__).parents[1] / "tests" / "support"
 
@@ -72,14 +76,14 @@ def read_options() -> argparse.Namespace:
 def serving(folder: Path) -> Iterator[Server]:
     """A PostgreSQL server of its own, with its files in the folder; it syncs each commit that is acknowledged."""
     sys.path.insert(0, str(SUPPORT))
-    from stores import Server as Started
+    from stores import Server
 
     (folder / "server").mkdir()
     try:
-        server = Started(folder / "server")
+        server = Server(folder / "server")
     except subprocess.CalledProcessError:
         sys.exit(
-            f"no server starts in {folder}; as root it runs as 'nobody', so that user must reach it: name another --folder"
+            f"no server starts in {folder}; root starts it as the user nobody, who must reach it: name another --folder"
         )
     try:
         yield server

@@ -27,7 +27,7 @@ os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
 
 from command_line import log, written  # noqa: F401
 from ray_cluster import cluster  # noqa: F401
-from stores import place  # noqa: F401
+from stores import own_server, place  # noqa: F401
 from tiny_base import tiny_base, trained  # noqa: F401
 from tiny_vision import vision_base  # noqa: F401
 

@@ -125,9 +125,8 @@ class JobTraining(LaunchedTraining[TrainingResult]):
         if (self.job.directory / "result.json").exists():
             return True
         if self._over >= CERTAIN and is_being_trained(self.job.directory):
-            self._over = (
-                0  # a trainer whose scheduler was lost goes on, and the next attempt would find the folder busy
-            )
+            # A trainer whose scheduler was lost goes on, and the next attempt would find the folder busy.
+            self._over = 0
         return self._over >= CERTAIN
 
     def _new(self, lines: ProgressFile) -> list[Progress | str]:

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import IO, Any
 from uuid import UUID
 
-from ...domain.errors import GrokputerError, NotPossible
+from ...domain.errors import GrokputerError
 from ...domain.ports import Progress
 from ..data.examples import dataset_hash, read_examples
 from ..data.media_files import FOLDER, INDEX
+from ..registry.files import require_new
 from ..registry.local import hash_directory
 from ..serving.base_model import Base
 from ..training.job import TrainingJobSpec, TrainingResult
@@ -111,12 +112,6 @@ def run_request(
     result = train(spec, on_progress, say=say)
     write_result(out, result, about["name"])
     return result
-
-
-def require_new(file: Path) -> None:
-    """Raise ``NotPossible`` where the file exists."""
-    if file.exists():
-        raise NotPossible(f"{file} exists already; give another name")
 
 
 def write_result(file: Path, result: TrainingResult, name: str) -> None:

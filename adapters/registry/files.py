@@ -8,8 +8,16 @@ import json
 import os
 from pathlib import Path
 
+from ...domain.errors import NotPossible
+
 LARGE = 256_000_000
 """Bytes from which a file's hash is cached; chosen: computing it takes about a second."""
+
+
+def require_new(file: Path) -> None:
+    """Raise ``NotPossible`` where the file exists."""
+    if file.exists():
+        raise NotPossible(f"{file} exists already; give another name")
 
 
 def hash_file(file: Path) -> str:

@@ -6,8 +6,9 @@ what it trained. It does find a name that stands for the base, or for nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from ...domain.errors import GrokputerError
 from ...domain.page.messages import Completion, Request
@@ -37,7 +38,7 @@ class Answers:
 def compare_answers(
     model: Model,
     adapter: str,
-    lessons: Sequence[Example],
+    lessons: Iterable[Example],
     media: Callable[[Example], dict[str, str]],
     answer_tokens: int = ANSWER_TOKENS,
 ) -> Answers:
@@ -47,7 +48,7 @@ def compare_answers(
     where an answer is missing.
     """
     asked = [Request(messages, max_tokens=answer_tokens) for messages in PROMPTS]
-    chosen = [example for example in lessons if example.label == "target"][:MOST_LESSONS]
+    chosen = list(islice((example for example in lessons if example.label == "target"), MOST_LESSONS))
     asked += [Request(each.messages, max_tokens=answer_tokens, tools=each.tools, media=media(each)) for each in chosen]
     tuned, base, again = (_answers(model, asked, name) for name in (adapter, None, None))
     right = [_said(example.completion, example.tool_calls) for example in chosen]

@@ -172,6 +172,17 @@ class TuningApi:
                 return None
             return _read_job(read_json(answer))
 
+    def cancel_attempt(self, id: str | None, file: str, name: str, others: Collection[str]) -> None:
+        """Cancel an attempt's job. Where its id is not known, it is looked for: its creation may not have been answered.
+
+        ``file``, ``name`` and ``others`` are the dataset's file, the attempt's name and the jobs of other attempts.
+        """
+        if id is None and (there := self.find_file(file)) is not None:
+            found = self.find_job(name, there, others)
+            id = None if found is None else found.id
+        if id is not None:
+            self.cancel(id)
+
     def cancel(self, id: str) -> None:
         """Cancel the job; without effect where it is over or not there."""
         try:

@@ -80,7 +80,7 @@ class TuningRecord(Protocol):
 
 
 class TuningLauncher(TrainingLauncher[TuningSpec, Tuned]):
-    """Tunes at the endpoint of ``api``. ``poll_s`` are the seconds between two looks; ``say`` is told what nobody else is."""
+    """Tunes at the endpoint of ``api``. ``poll_s`` are the seconds between two looks; ``say`` gets what is recorded nowhere."""
 
     def __init__(
         self,
@@ -161,11 +161,8 @@ class TunedTraining(LaunchedTraining[Tuned]):
             return
         api, spec = self.launcher.api, self.spec
         try:
-            tuning = self.tuning  # one whose creation was not answered may be there all the same
-            if tuning is None and (file := api.find_file(spec.file)) is not None:
-                tuning = api.find_job(spec.name, file, self.launcher.record.others)
-            if tuning is not None:
-                api.cancel(tuning.id)
+            known = None if self.tuning is None else self.tuning.id
+            api.cancel_attempt(known, spec.file, spec.name, self.launcher.record.others)
         except TrainingError as error:
             self.launcher.say(f"its job may run on: {error}; cancel it there")
 

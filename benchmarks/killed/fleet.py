@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
 import s3_server  # noqa: E402
+from ray_cluster import head_words  # noqa: E402
 from stores import Server  # noqa: E402
 
 from grokputer.adapters.launching.ray_jobs import RayJobs  # noqa: E402
@@ -188,17 +189,8 @@ class Fleet:
         return self._command(name, (sys.executable, "-m", f"{__package__}.{module}", *words), path)
 
     def _ray(self) -> Command:
-        words = (
-            *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
-            *(
-                f"--port={self.ports[RAY]}",
-                f"--dashboard-port={self.ports['dashboard']}",
-                f"--ray-client-server-port={self.ports['client']}",
-                "--num-cpus=2",
-                "--num-gpus=0",
-            ),
-            *("--disable-usage-stats", "--object-store-memory=80000000", f"--temp-dir={self.short / 'ray'}"),
-        )
+        words = head_words(self.ports[RAY], self.ports["dashboard"], self.short / "ray")
+        words.append(f"--ray-client-server-port={self.ports['client']}")
         jobs = RayJobs(self.url("dashboard"), 0, "python")
         return Command(
             RAY,

@@ -7,9 +7,9 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -57,13 +57,12 @@ class Command:
     words: Sequence[str]
     output: Path
     answers: Callable[[], bool] = lambda: True
-    environment: Mapping[str, str] = field(default_factory=dict)
     spares: str = ""
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start the command; its output is appended to the file."""
-        environment = {**os.environ, **self.environment, PART: self.name}
+        environment = {**os.environ, PART: self.name}
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
                 self.words,

@@ -61,7 +61,7 @@ class Kill:
 
 
 def is_by_progress(part: str, phase: Phase) -> bool:
-    """Whether it is killed when the training has come so far, and at no fixed time: nobody knows how long a training takes."""
+    """Whether it is killed at a step of the training, and not at a time: how long a training takes is not known."""
     return phase == Phase.TRAINING and part in (TRAINING, RAY, S3)
 
 

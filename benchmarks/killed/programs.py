@@ -20,7 +20,7 @@ TIMEOUT_S = 60.0
 
 @dataclass(frozen=True)
 class Answered:
-    """A request that got its answer, and what became of its rating."""
+    """A request that was answered, and whether its rating was acknowledged."""
 
     key: str
     """Its ``Idempotency-Key``, and the id of its feedback."""

@@ -116,7 +116,7 @@ class Decider:
         return self._fold.runs
 
     def follow(self) -> bool:
-        """Take the new events; whether there were any. Raises ``IntegrityError`` and ``LogError``: then begin anew."""
+        """Take the new events; whether there were any. After ``IntegrityError`` and ``LogError`` a new decider begins."""
         before = self.position
         for position, event in self._decisions.read(self.position + 1):
             made = self._fold.take(event)

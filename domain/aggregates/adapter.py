@@ -38,7 +38,7 @@ def adapter_name(number: int) -> str:
 
 
 def tuned_identity(endpoint: str, model: str, dataset: str) -> str:
-    """What stands in place of the hash of weights, for a model that its endpoint keeps: made of endpoint, name and dataset."""
+    """The identity of a model that its endpoint keeps, in place of a hash of weights: a hash of endpoint, name and dataset."""
     return f"tuned:{hashlib.sha256(chr(10).join((endpoint, model, dataset)).encode()).hexdigest()}"
 
 

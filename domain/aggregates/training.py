@@ -35,7 +35,8 @@ def training_id(cycle: str) -> UUID:
 
 
 PREFIX, MARK_DIGITS = "grokputer-", 12
-"""Of the name of a training. With the number of the attempt it has at most 63 characters, as schedulers demand."""
+"""How the name of a training begins, and the digits in it that tell logs apart. With the number of the attempt, a name has at
+most 63 characters, as schedulers demand."""
 
 
 class TrainingJob(Aggregate):

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from ...adapters.registry.files import require_new
 from ...domain.errors import NotPossible
 
 
@@ -24,8 +25,8 @@ def write_whole(file: Path, *, replaces: bool = False) -> Iterator[BinaryIO]:
         if not _is_ours(out, aside):
             raise NotPossible(f"another process is writing {file}; wait until it ends, or give another name")
         try:
-            if not replaces and file.exists():
-                raise NotPossible(f"{file} exists already; give another name")
+            if not replaces:
+                require_new(file)
             out.truncate(0)
             yield out
             out.flush()

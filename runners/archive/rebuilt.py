@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ...projections.tables.tables import TABLES
 from ..store.log import Log
-from ..store.port import Rows
+from ..store.port import Rows, table_statement
 
 AT = "rebuilt_"
 """How the names of the rebuilt tables begin."""
@@ -15,14 +13,10 @@ AT = "rebuilt_"
 def rebuilt_tables(log: Log) -> dict[str, str]:
     """The statements that create the rebuilt tables. Unlike those of the live tables, they load no library."""
     moments = log.database.moments.replace("moments", f"{AT}moments", 1)
-    return {AT + name: _statement(log, AT + name, columns) for name, columns in TABLES.items()} | {
+    types = log.database.types
+    return {AT + name: table_statement(AT + name, columns, types) for name, columns in TABLES.items()} | {
         f"{AT}moments": moments
     }
-
-
-def _statement(log: Log, name: str, columns: Mapping[str, type]) -> str:
-    typed = [f'"{column}" {log.database.types[kind]}' for column, kind in columns.items()]
-    return f"CREATE TABLE {name} ({typed[0]} PRIMARY KEY, {', '.join(typed[1:])})"
 
 
 def are_rows_equal(log: Log, connection: Rows, table: str) -> bool:

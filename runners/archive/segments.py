@@ -72,7 +72,7 @@ def prove_views(log: Log, report: Report, processes: int | None = None, least: i
     try:
         update_snapshots(log)
     except LogError:
-        return None  # the newest one is damaged
+        return None  # the newest one is damaged, or none can be saved
     try:
         with ExitStack() as stack:
             running = [stack.enter_context(_started(log)) for _ in range(count)]

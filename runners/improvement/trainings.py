@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ...domain.aggregates.adapter import describe_tuned
-from ...domain.aggregates.base import ACTOR, Context
 from ...domain.aggregates.training import PREFIX, TrainingJob
 from ...domain.errors import (
     DamagedWeights,
@@ -38,6 +37,7 @@ from ..store.log import adapters_folder
 from ..store.states import load_state
 from ..wiring.extras import complain_of_reporter, require
 from ..wiring.services import Services, base_of, identify_base, prepare_base
+from .tuning.record import context_of
 from .tuning.tunings import complain_of_place, tune
 from .waiting.approvals import hold_if_too_dear, hold_tuning_if_too_dear
 
@@ -87,7 +87,7 @@ def run_training(
         job = _build(ledger, services, job, say)
         if job.over is not None:
             return job
-    folder = training_folder(ledger, services.state.policy, job)
+    folder = training_folder(ledger, services.state.policy, job, place)
     try:
         if place == Place.OPENAI:
             return _tune(ledger, services, job, on_progress, say, on_wait)
@@ -106,7 +106,7 @@ def run_training(
         check_result(result, base_at_request(ledger, job), job.dataset.dataset)
     except TrainingInterrupted as error:
         reason = str(error)
-        job = ledger.write(TrainingJob, id, lambda training: training.interrupt(reason, _context(ledger, training)))
+        job = ledger.write(TrainingJob, id, lambda training: training.interrupt(reason, context_of(ledger, training)))
         return job if job.attempts < ATTEMPTS else _give_up(ledger, job, folder, error)
     except NotPossible:
         if (job := ledger.get(TrainingJob, id)).over is None:
@@ -132,13 +132,14 @@ def _build(ledger: Ledger, services: Services, job: TrainingJob, say: Say) -> Tr
         return _fail(ledger, job, f"its dataset cannot be built: {error}; delete the words of that run")
 
 
-def training_folder(log: Log, policy: Policy, job: TrainingJob) -> Path:
+def training_folder(log: Log, policy: Policy, job: TrainingJob, place: str = "") -> Path:
     """The folder of the training's files: beside the log, or in the shared folder for one that runs elsewhere.
 
-    Other logs share that folder, so it goes by the training's name there. The training must have a dataset.
+    Other logs share that folder, so it goes by the training's name there. The training must have a dataset. ``place`` is where
+    its next attempt runs, where that is known; else the place of its newest attempt decides.
     """
     launch = policy.launch(job.role)
-    place = launch.launcher if job.running is None else job.running.launcher
+    place = place or (launch.launcher if job.running is None else job.running.launcher)
     if launch.shared_folder is None or place not in (Place.COMMAND, Place.RAY):
         return adapters_folder(log.path) / "trainings" / job.id.hex
     return Path(launch.shared_folder) / "trainings" / job.name.removeprefix(PREFIX)
@@ -146,8 +147,8 @@ def training_folder(log: Log, policy: Policy, job: TrainingJob) -> Path:
 
 def _place(policy: Policy, job: TrainingJob) -> str:
     """Where the job runs: where it goes on since an earlier worker, or where the settings say."""
-    is_there = job.running is not None and job.running.launcher in JOBS
-    return job.running.launcher if job.running is not None and is_there else policy.launch(job.role).launcher
+    running = job.running
+    return running.launcher if running is not None and running.launcher in JOBS else policy.launch(job.role).launcher
 
 
 def _tune(
@@ -180,8 +181,8 @@ def _begin(ledger: Ledger, place: str, job: TrainingJob, chosen: Resolved) -> Tr
         if running is not None and running.launcher == Place.CARRY:
             if place == Place.CARRY:
                 return
-            training.interrupt(f"training.launcher is {place} now", _context(ledger, training))
-        training.start(_context(ledger, training), chosen.adjusted, chosen.reasons, place)
+            training.interrupt(f"training.launcher is {place} now", context_of(ledger, training))
+        training.start(context_of(ledger, training), chosen.adjusted, chosen.reasons, place)
 
     return ledger.write(TrainingJob, job.id, decide)
 
@@ -210,11 +211,7 @@ def _clear(job: TrainingJob, folder: Path) -> TrainingJob:
 
 
 def _fail(ledger: Ledger, job: TrainingJob, reason: str) -> TrainingJob:
-    return ledger.write(TrainingJob, job.id, lambda training: training.fail(reason, _context(ledger, training)))
-
-
-def _context(ledger: Ledger, job: TrainingJob) -> Context:
-    return ledger.context(ACTOR, f"{job.id}/{job.version}")
+    return ledger.write(TrainingJob, job.id, lambda training: training.fail(reason, context_of(ledger, training)))
 
 
 def _decline(ledger: Ledger, job: TrainingJob, dataset: Dataset, up_to: int) -> TrainingJob:
@@ -226,7 +223,7 @@ def _decline(ledger: Ledger, job: TrainingJob, dataset: Dataset, up_to: int) -> 
     return ledger.write(
         TrainingJob,
         job.id,
-        lambda training: training.decline(reason, dataset.lessons, minimum, up_to, _context(ledger, training)),
+        lambda training: training.decline(reason, dataset.lessons, minimum, up_to, context_of(ledger, training)),
     )
 
 
@@ -236,7 +233,7 @@ def _record_dataset(ledger: Ledger, job: TrainingJob, dataset: Dataset, up_to: i
         TrainingJob,
         job.id,
         lambda training: training.build_dataset(
-            _context(ledger, training),
+            context_of(ledger, training),
             dataset=dataset.hash,
             manifest=manifest,
             examples=len(dataset.examples),
@@ -303,7 +300,7 @@ def _follow(
                 TrainingJob,
                 job.id,
                 lambda training: training.progress(
-                    progress.step, progress.total_steps, progress.loss, _context(ledger, training)
+                    progress.step, progress.total_steps, progress.loss, context_of(ledger, training)
                 ),
             )
 
@@ -312,7 +309,7 @@ def _follow(
         require_wanted()
         if waiting.is_pending and waiting.for_s >= services.state.policy.launch(job.role).pending_alert_s:
             ledger.write(
-                TrainingJob, job.id, lambda training: training.wait(waiting.reason, _context(ledger, training))
+                TrainingJob, job.id, lambda training: training.wait(waiting.reason, context_of(ledger, training))
             )
 
     return progressed, waits
@@ -366,7 +363,7 @@ def complete_training(
         TrainingJob,
         job.id,
         lambda training: training.complete(
-            _context(ledger, training),
+            context_of(ledger, training),
             weights=weights.hash,
             base_hash=identify_base(base_at_request(ledger, job)),
             config_hash=f"sha256:{config}",

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from ...domain.aggregates.adapter import Adapter
 from ...domain.aggregates.base import ACTOR, Context
-from ...domain.errors import GrokputerError, LogError
-from ...domain.ports import WeightRegistry
+from ...domain.errors import GrokputerError, LogError, UnknownAdapter
+from ...domain.ports import EndpointChooser, WeightRegistry
 from ...domain.vocabulary import Backend
 from ...projections.state.registry import Service
 from ...projections.state.state import State
@@ -51,13 +51,19 @@ def tend(services: Services, state: State) -> None:
         if state.policy.role_model(state.registry.adapters[name].role) is not None:
             continue
         try:
-            services.prepare(name)
             if (endpoints := services.model.endpoints) is not None:
-                endpoints.tend(name)
+                _tend(services, endpoints, name)
         except LogError:
             raise
         except GrokputerError:
             continue
+
+
+def _tend(services: Services, endpoints: EndpointChooser, name: str) -> None:
+    try:
+        endpoints.tend(name)
+    except UnknownAdapter:  # this process has not loaded it yet
+        services.prepare(name)
 
 
 def note_refused(ledger: Ledger, state: State) -> bool:

@@ -80,8 +80,8 @@ class Reporter:
 def work(ledger: Ledger, *, once: bool, reporter: Reporter | None = None, waits: bool = True) -> None:
     """Do the work that the log requests: with ``once`` everything that is due now, else until interrupted.
 
-    When there is nothing to do, it says what it waits for. One that is not for ``once`` waits for a server of the log that was
-    lost, and begins again. Raises ``NotPossible`` where another worker has the lease and ``waits`` is off, and ``LogError``.
+    When there is nothing to do, it says what it waits for. Without ``once`` it waits until a lost server of the log answers,
+    and begins again. Raises ``NotPossible`` where another worker has the lease and ``waits`` is off, and ``LogError``.
     """
     reporter, lost_at = reporter or Reporter(), float("-inf")
     while True:
@@ -210,7 +210,7 @@ class Worker:
     def _train(self, state: State) -> bool:
         for key, training in state.registry.trainings.items():
             if is_due(training, state.policy):
-                again = " again" + (", from its last checkpoint" if training.launcher != Place.OPENAI else "")
+                again = " again" if training.launcher == Place.OPENAI else " again, from its last checkpoint"
                 again = again if training.attempts else ""
                 self.reporter.say(f"training {key[:8]} for role {training.role}{again}")
                 job = run_training(
@@ -255,8 +255,8 @@ class Worker:
         return False
 
     def _is_its_turn(self, state: State, adapter: Adapter) -> bool:
-        """Whether the adapter can be proven or judged now: one of our own not by an endpoint, and none that is to be tried
-        later."""
+        """Whether the adapter can be proven or judged now. An endpoint cannot do that for one of our own. After a failed try
+        it waits."""
         can_be = adapter.is_tuned or not state.policy.is_remote
         return can_be and time.monotonic() >= self._gate_again.get(adapter.name, 0.0)
 

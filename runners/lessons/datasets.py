@@ -25,12 +25,16 @@ MOST_MEDIA_BYTES = 4_000_000_000
 ERASED = "the recorded dataset can no longer be built: some of its content was erased"
 
 
-def dataset_for(log: Log, requested: TrainingRequested, up_to: int) -> Dataset:
-    """The training's dataset, from the log up to the position."""
-    recipe = Recipe.from_json(requested.recipe)
+def dataset_of(log: Log, role: str, below_stars: int, recipe: Recipe, up_to: int | None = None) -> Dataset:
+    """The role's dataset, from the log up to the position, by default to its end."""
     ahead = LogAhead(log)
     events = (recorded.event for recorded in ahead.read(1, up_to, TOPICS))
-    return build_dataset(events, ahead.get_content, requested.role, requested.below_stars, recipe)
+    return build_dataset(events, ahead.get_content, role, below_stars, recipe)
+
+
+def dataset_for(log: Log, requested: TrainingRequested, up_to: int) -> Dataset:
+    """The training's dataset, from the log up to the position."""
+    return dataset_of(log, requested.role, requested.below_stars, Recipe.from_json(requested.recipe), up_to)
 
 
 def rebuild_dataset(ledger: Ledger, job: TrainingJob) -> Dataset:

@@ -152,6 +152,12 @@ class Changes(Protocol):
         ...
 
 
+def table_statement(name: str, columns: Mapping[str, type], types: Mapping[type, str]) -> str:
+    """The statement that creates the table; its first column is the primary key."""
+    first, *others = (f'"{column}" {types[kind]}' for column, kind in columns.items())
+    return f"CREATE TABLE {name} ({', '.join([f'{first} PRIMARY KEY', *others])})"
+
+
 class Store(Protocol):
     """Where one log lies, opened by one ``Log``. Thread-safe: each thread has its own connections.
 

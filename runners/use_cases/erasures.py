@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from ...domain.aggregates.training import TrainingJob
+from ...domain.aggregates.training import PREFIX, TrainingJob
 from ...domain.errors import LogError, NotPossible
+from ...domain.events import PolicyChanged
+from ...domain.settings.settings import without_role
 from ..archive.erasure import Target, Words, drop_dataset, erase, find_words
 from ..improvement.process_manager import open_cycle, process_new_events
-from ..improvement.trainings import policy_at_request, training_folder
 from ..improvement.tuning.elsewhere import CopyElsewhere, delete_copies, find_copies, has_left
 from ..store.log import adapters_folder
 
 if TYPE_CHECKING:
     from ...projections.state.state import State
     from ..store.ledger import Ledger
+
+
+SHARED = "training.shared_folder"
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ def forget(ledger: Ledger, target: Target, *, reason: str, actor: str, retrain: 
     elsewhere = delete_copies(ledger, sent)
     words = erase(ledger, target, reason, actor)
     elsewhere += delete_copies(ledger, [training for training in words.trainings if training not in sent])
-    _drop_datasets(ledger, state, words.trainings)
+    _drop_datasets(ledger, words.trainings)
     if actor == target.person and words.person is not None:
         actor = words.person  # so that the request does not store the name again
     requested, refused = _retrain(ledger, state, words, actor) if retrain else ((), {})
@@ -73,13 +78,15 @@ def forget(ledger: Ledger, target: Target, *, reason: str, actor: str, retrain: 
     return done
 
 
-def _drop_datasets(ledger: Ledger, state: State, trainings: Iterable[str]) -> None:
-    """Delete the files of the trainings' datasets: beside the log, and in the shared folder as it is set now and was then."""
+def _drop_datasets(ledger: Ledger, trainings: Iterable[str]) -> None:
+    """Delete the files of the trainings' datasets: beside the log, and in each shared folder that was ever set."""
+    changes = (recorded.event for recorded in ledger.read(1, None, (PolicyChanged.TOPIC,)))
+    shared = {it.new for it in changes if isinstance(it, PolicyChanged) and without_role(it.key) == SHARED and it.new}
     for id in trainings:
         drop_dataset(adapters_folder(ledger.path) / "trainings" / id)
-        job = ledger.get(TrainingJob, UUID(id))
-        for policy in (state.policy, policy_at_request(ledger, job)):
-            drop_dataset(training_folder(ledger, policy, job))
+        name = ledger.get(TrainingJob, UUID(id)).name.removeprefix(PREFIX)
+        for folder in shared:
+            drop_dataset(Path(folder) / "trainings" / name)
 
 
 def _check_lineage(state: State) -> None:

@@ -32,17 +32,22 @@ class Cluster:
     """Its host and port, for actors."""
 
 
+def head_words(head: int, dashboard: int, folder: Path) -> list[str]:
+    """The command of a head with two processors and no GPU; ``folder`` has a short path."""
+    return [
+        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", f"--port={head}"),
+        *(f"--dashboard-port={dashboard}", "--num-cpus=2", "--num-gpus=0", "--disable-usage-stats"),
+        *("--object-store-memory=80000000", f"--temp-dir={folder}"),
+    ]
+
+
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The cluster, ended with the last test."""
     os.environ["RAY_AUTH_MODE"] = "disabled"  # for both sides, whatever token the home folder has
     folder = Path("/tmp") / f"ray{os.getpid()}"  # its sockets need a short path
     head, dashboard = free_port(), free_port()
-    words = [
-        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", f"--port={head}"),
-        *(f"--dashboard-port={dashboard}", "--num-cpus=2", "--num-gpus=0", "--disable-usage-stats"),
-        *("--object-store-memory=80000000", f"--temp-dir={folder}"),
-    ]
+    words = head_words(head, dashboard, folder)
     address = f"http://127.0.0.1:{dashboard}"
     with (tmp_path_factory.mktemp("ray") / "log").open("wb") as log:
         process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,6 +85,16 @@ def server() -> Server:
     atexit.register(started.stop, "immediate")
     (folder / "home").mkdir()
     return started
+
+
+@pytest.fixture
+def own_server() -> Iterator[Server]:
+    """A server that waits for its disk, for a test that kills it."""
+    server()
+    with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        started = Server(Path(folder))
+        yield started
+        started.stop("immediate")
 
 
 BOTH = ("sqlite", pytest.param("postgres", marks=pytest.mark.slow))

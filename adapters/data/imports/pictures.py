@@ -123,8 +123,9 @@ def _load_file(name: str, folder: Path) -> str:
         if path.exists() and not path.is_file():
             raise LeftOut("picture", f"names {quote(name)}, which is no file")
         with path.open("rb") as stream:
-            url = write_url(stream.read(MOST_BYTES + 1))
-        check_size(read_url(url)[1])
+            content = stream.read(MOST_BYTES + 1)
+        url = write_url(content)
+        check_size(content)
         return url
     except BadMedia as error:
         raise LeftOut("picture", f"names {quote(name)}: {error}") from None

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +23,7 @@ from grokputer.domain.merkle import NodesAt, Tree, inclusion_path
 from grokputer.domain.rules.routing import Route
 from grokputer.runners.archive.integrity import Head, Proof, prove
 from grokputer.runners.store.ledger import Ledger
-from grokputer.runners.store.port import COLUMNS, Row, Rows
+from grokputer.runners.store.port import COLUMNS, Row
 
 from ..world import play
 
@@ -101,7 +99,8 @@ class ColdLog:
     def copy(self) -> None:
         """Make the copy, with all ranges in the database."""
         folds = range(0, self.size, self.width)
-        with self._changing() as rows:
+        # The connection for views may create tables, and stores no event.
+        with self._ledger.changing_views() as rows:
             rows.execute(
                 "CREATE TABLE ranged (LIKE stored_events, PRIMARY KEY (position)) PARTITION BY RANGE (position)"
             )
@@ -133,7 +132,7 @@ class ColdLog:
     def detach(self) -> None:
         """Take the old ranges out of the database; the nodes beside the last event of each stay."""
         for number, first in enumerate(range(0, self.cold, self.width)):
-            with self._changing() as rows:
+            with self._ledger.changing_views() as rows:
                 last = (first + self.width,)
                 rows.execute("INSERT INTO kept SELECT position, nodes FROM ranged WHERE position = ?", last)
                 rows.execute(f"ALTER TABLE ranged DETACH PARTITION ranged_{number}")
@@ -177,12 +176,6 @@ class ColdLog:
     def path(self, first: int) -> Path:
         """The file of the range after this position."""
         return self._folder / f"events-{first + 1}-{first + self.width}.parquet"
-
-    @contextmanager
-    def _changing(self) -> Iterator[Rows]:
-        """The connection for views, which may create tables: no event is stored by it."""
-        with self._ledger.changing_views() as rows:
-            yield rows
 
     def bytes(self) -> tuple[float, float]:
         """Bytes of a cold event in its file, and of its nodes there."""

@@ -7,18 +7,20 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import Log
-from grokputer.runners.store.place import DatabaseUrl, read_place
+from grokputer.runners.store.place import read_place
 
 from ..acks import Ack, read_acks, times_file
 from ..counted import ShardCounts
 from ..layout import Layout
 from ..world import Canaries
 from .roster import Roster, cpu_of, wait_until
+
+if TYPE_CHECKING:
+    from stores import Server
 
 LOADS = (0.5, 0.8, 1.0)
 """Parts of the highest rate that lags are measured at."""
@@ -33,24 +35,6 @@ ROLLOUTS = 6
 """Rollouts of a trial, about: the one log that is compared gets their runs one by one, which takes milliseconds each."""
 KINDS = 3
 """Gateways, counters and the decider."""
-
-
-class Server(Protocol):
-    """A PostgreSQL server of one's own, as the tests have it (``tests/support/stores.py``)."""
-
-    folder: Path
-
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        ...
-
-    def stop(self, mode: str = "fast") -> None:
-        """Stop it; ``immediate`` is a crash."""
-        ...
-
-    def place(self, schema: str = "", user: str = "owner") -> DatabaseUrl:
-        """The place of a log in the schema of this name."""
-        ...
 
 
 @dataclass(frozen=True)

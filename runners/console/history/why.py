@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ....domain.errors import NotPossible
 from ....domain.events import CanaryAssessed, PolicyChanged, TaskRated, TaskStarted, TrainingProgressed
 from ....projections.explain.tree import Node
 from ....projections.wording.sentences import count
@@ -68,8 +67,10 @@ def why(
     from ...store.states import load_state
 
     log = open_log(db)
-    if html is not None and html.exists():
-        raise NotPossible(f"{html} exists already; give another name")
+    if html is not None:
+        from ....adapters.registry.files import require_new
+
+        require_new(html)
     explanation = explain(log, load_state(log), name)
     if html is not None:
         from ...archive.files import write_whole

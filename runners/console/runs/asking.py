@@ -13,7 +13,7 @@ import typer
 
 from ....domain.aggregates.run import TaskRun
 from ....domain.errors import BadRating, GrokputerError, NotPossible
-from ....domain.page.action import WITHOUT_ELEMENT, parse_action, write_action, write_command
+from ....domain.page.action import WITHOUT_ELEMENT, explain_unreadable, parse_action, write_action, write_command
 from ....domain.rules.rating import ISSUES, check_stars
 from ....domain.rules.roles import GOOD_STARS
 from ....domain.vocabulary import StepKind
@@ -235,10 +235,7 @@ def _fault(given: str, page: Page) -> str:
     """What is wrong with the form of the action, and the right form; empty if nothing is wrong."""
     action = parse_action(given, page.verbs)
     if action is None:
-        form = (
-            "CLICK, TYPE or SELECT and an element's whole line" if "CLICK" in page.verbs else "RUN and one command line"
-        )
-        return f"{given!r} is not an action; write {form}, as in {example(page)}"
+        return f"{explain_unreadable(given, page.verbs)}, as in {example(page)}"
     is_of_element = action.verb not in WITHOUT_ELEMENT and (action.verb != "SCROLL" or action.number)
     if is_of_element and not 1 <= action.number <= len(page.lines):
         return (

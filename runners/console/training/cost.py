@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ....adapters.data.dataset import TOPICS, Dataset, build_dataset
+from ....adapters.data.dataset import Dataset
 from ....domain.durations import show_duration
 from ....domain.rules.cost import Prices
 from ....domain.settings.settings import resolve_recipe
@@ -12,8 +12,8 @@ from ....domain.settings.sizes import resolve_for_base
 from ....projections.wording.sentences import count
 from ...improvement.tuning.tunings import complain_of_place
 from ...improvement.waiting.estimates import estimate_from_history, estimate_tokens, try_out
+from ...lessons.datasets import dataset_of
 from ...lessons.gather import find_uncorrected
-from ...store.texts.ahead import LogAhead
 from ...wiring.services import base_of, prepare_base
 from ..rendering import Column, print_json, print_line, print_table, say
 
@@ -35,9 +35,7 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
         resolved = resolve_for_base(policy, role, recipe, parameters)
         recipe, choices = resolved.recipe, resolved.reasons
     below, minimum = policy.training(role).learn_below_stars, policy.training(role).min_examples
-    ahead = LogAhead(ledger)
-    events = (recorded.event for recorded in ahead.read(1, None, TOPICS))
-    dataset = build_dataset(events, ahead.get_content, role, below, recipe)
+    dataset = dataset_of(ledger, role, below, recipe)
     declined = f"{dataset.lessons} usable examples, {minimum} are needed" if dataset.lessons < minimum else None
     if problem := complain_of_place(policy, policy, role, policy.launch(role).launcher):
         declined = problem

@@ -118,12 +118,12 @@ def export(
       grokputer dataset export action.parquet --form alpaca
     """
     from ....adapters.data.exports import check_name, write_set
+    from ....adapters.registry.files import require_new
 
     check_name(file)
     manifest = file.with_suffix(".manifest.json")
     for path in (file, manifest):
-        if path.exists():
-            raise NotPossible(f"{path} exists already; give another name")
+        require_new(path)
     built, _ = _build(open_log(db), role)
     if not built.examples:
         raise NotPossible(f"role {role} has no examples yet; correct some failed runs with 'grokputer correct'")
@@ -226,15 +226,12 @@ def _print_left_out(read: PublicSet) -> None:
 
 def _build(log: Log, role: str) -> tuple[Dataset, State]:
     """The dataset as of now."""
-    from ....adapters.data.dataset import TOPICS, build_dataset
+    from ...lessons.datasets import dataset_of
     from ...store.states import load_state
-    from ...store.texts.ahead import LogAhead
 
     state = load_state(log)
-    ahead = LogAhead(log)
-    events = (recorded.event for recorded in ahead.read(1, None, TOPICS))
     below = state.policy.training(role).learn_below_stars
-    return build_dataset(events, ahead.get_content, role, below, resolve_recipe(state.policy, role)), state
+    return dataset_of(log, role, below, resolve_recipe(state.policy, role)), state
 
 
 def _document(built: Dataset, role: str, policy: Policy) -> dict[str, Any]:

@@ -9,12 +9,11 @@ import typer
 
 from ....domain.errors import GrokputerError
 from ....domain.vocabulary import Scope
-from ..options import DEFAULT_DB, Db, name_actor, open_ledger
+from ..options import DEFAULT_DB, Db, name_actor
 from ..rendering import print_line, say
 
 if TYPE_CHECKING:
     from ...store.ledger import Ledger
-    from ...store.log import Log
 
 
 def serve(
@@ -51,9 +50,8 @@ def serve(
     from ...gateway.service.server import serve as listen
 
     place, parts = Place(host, port, tuple(allow_host or ())), Parts(api, pages, worker)
-    begin = None if _has_keys(open_ledger(db)) else _make_first_key
     try:
-        run(listen(read_place(db), place, parts, say=print_line, begin=begin))
+        run(listen(read_place(db), place, parts, say=print_line, begin=_make_first_key))
     except OSError as error:
         # asyncio repeats the address in its words; the system's own are shorter, but it has none for an unknown name.
         code = error.errno or 0
@@ -62,19 +60,14 @@ def serve(
     say("stopped; every answer that was given is in the log")
 
 
-def _has_keys(log: Log) -> bool:
-    """Whether the log ever had a key."""
-    from ...use_cases.access_keys import list_keys
-
-    return bool(list_keys(log))
-
-
 def _make_first_key(ledger: Ledger) -> None:
-    """Make a key for the user where the log never had one, and print it: not before the start has succeeded, because
-    whoever restarts a program that ends at once does not read what it printed."""
-    from ...use_cases.access_keys import create_key
+    """Make a key for the user where the log never had one, and print it.
 
-    if _has_keys(ledger):
+    It is called once the server listens: a start that fails must not print a key that nobody reads.
+    """
+    from ...use_cases.access_keys import create_key, list_keys
+
+    if list_keys(ledger):
         return
     name = name_actor(None)
     made = create_key(ledger, name, scopes=list(Scope), limits={}, actor=name)

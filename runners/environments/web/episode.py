@@ -80,7 +80,8 @@ class Episode:
         """The page as it is now; it is done where the task is done."""
         self._look = look(self.visit, notes)
         self._shown = self._look.shown
-        error = error or self.visit.take_given_up()
+        given_up = self.visit.take_given_up()  # also where the step has an error: it is no news of the next step
+        error = error or given_up
         if self._is_done():
             return self._end(error)
         self.page = Page(

@@ -33,8 +33,8 @@ def hear(ledger: Ledger, services: Services, known: Known) -> Adapter:
 
     services.prepare(known.name)
     job = ledger.get(TrainingJob, UUID(known.training))
-    lessons = [each for each in rebuild_dataset(ledger, job).examples if _is_whole(ledger, each)]
-    lessons.sort(key=lambda example: example.source == REPLAY)
+    examples = sorted(rebuild_dataset(ledger, job).examples, key=lambda example: example.source == REPLAY)
+    lessons = (example for example in examples if _is_whole(ledger, example))
     longest = services.state.policy.run(known.role).max_tokens
     try:
         answers = compare_answers(

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
 
-from ....domain.aggregates.base import ACTOR
 from ....domain.aggregates.training import TrainingJob
 from ....domain.errors import GrokputerError
 from ....domain.events import DatasetSent, TrainingCompleted
 from ...store.ledger import Ledger
 from ...store.log import Log
 from ...wiring.models import open_tuning
+from .record import context_of
 
 LIMIT_S = 20.0
 """Time limit of a request; chosen: a person waits for it."""
@@ -65,14 +65,8 @@ def cancel_job(log: Log, training: UUID) -> str:
         return ""
     try:
         with closing(open_tuning(job.sent.endpoint, LIMIT_S)) as api:
-            known = job.tuning
-            id = None if known is None else known.tuning
-            if id is None and (file := api.find_file(job.sent.file)) is not None:
-                others = [it.tuning for it in job.tunings]
-                found = api.find_job(newest.job, file, others)
-                id = None if found is None else found.id
-            if id is not None:
-                api.cancel(id)
+            known = None if job.tuning is None else job.tuning.tuning
+            api.cancel_attempt(known, job.sent.file, newest.job, [it.tuning for it in job.tunings])
     except GrokputerError as error:
         return f"its job may run on: {error}; cancel it there"
     return ""
@@ -107,8 +101,7 @@ def _delete(ledger: Ledger, copy: CopyElsewhere) -> CopyElsewhere:
         return replace(copy, problem="it has no file of this name now")
 
     def delete(training: TrainingJob) -> None:
-        context = ledger.context(ACTOR, f"{training.id}/{training.version}")
-        training.delete_sent(copy.endpoint, id, context)
+        training.delete_sent(copy.endpoint, id, context_of(ledger, training))
 
     ledger.write(TrainingJob, UUID(copy.training), delete)
     return replace(copy, id=id, is_deleted=True)

@@ -7,10 +7,15 @@ from uuid import UUID
 
 from ....adapters.tuning.api import Tuning
 from ....adapters.tuning.launcher import TuningRecord
-from ....domain.aggregates.base import ACTOR
+from ....domain.aggregates.base import ACTOR, Context
 from ....domain.aggregates.training import TrainingJob
 from ....domain.errors import TrainingError
 from ...store.ledger import Ledger
+
+
+def context_of(ledger: Ledger, job: TrainingJob) -> Context:
+    """The context of a decision about the training, caused by its newest event."""
+    return ledger.context(ACTOR, f"{job.id}/{job.version}")
 
 
 class LoggedTuning(TuningRecord):
@@ -42,18 +47,21 @@ class LoggedTuning(TuningRecord):
     def content(self) -> bytes:
         """The file, from the log as it is now.
 
-        It is built again once the log says that it leaves: who is forgotten before that is not in it, and who is forgotten
-        after that is told of the endpoint.
+        It is built again once the log says that it leaves. So it leaves out whoever was forgotten before that. Whoever is
+        forgotten later is told which endpoint has it.
         """
         self._require_allowed()
+        sent = self._ledger.get(TrainingJob, self._id).sent
+        is_recorded = sent is not None and sent.endpoint == self._endpoint
         content, examples = self._conversations()
 
         def send(training: TrainingJob) -> None:
-            context = self._ledger.context(ACTOR, f"{training.id}/{training.version}")
-            training.send(context, endpoint=self._endpoint, size=len(content), examples=examples)
+            training.send(
+                context_of(self._ledger, training), endpoint=self._endpoint, size=len(content), examples=examples
+            )
 
         self._ledger.write(TrainingJob, self._id, send)
-        if self._conversations()[0] != content:
+        if not is_recorded and self._conversations()[0] != content:
             raise TrainingError("the dataset changed while it was to be sent; nothing was sent")
         return content
 
@@ -61,7 +69,6 @@ class LoggedTuning(TuningRecord):
         """Record the job."""
 
         def submit(training: TrainingJob) -> None:
-            context = self._ledger.context(ACTOR, f"{training.id}/{training.version}")
-            training.submit(context, model=self._model, file=file, tuning=tuning)
+            training.submit(context_of(self._ledger, training), model=self._model, file=file, tuning=tuning)
 
         self._ledger.write(TrainingJob, self._id, submit)

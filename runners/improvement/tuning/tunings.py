@@ -11,14 +11,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ....domain.aggregates.adapter import describe_tuned, tuned_identity
-from ....domain.aggregates.base import ACTOR, Context
 from ....domain.aggregates.training import PREFIX, TrainingJob
 from ....domain.errors import ModelError, TrainingError
 from ....domain.settings.recipe import Recipe
 from ....domain.vocabulary import Backend, Place
 from ...store.states import load_state
 from ...wiring.models import open_tuning
-from .record import LoggedTuning
+from .record import LoggedTuning, context_of
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -134,7 +133,7 @@ def _complete(ledger: Ledger, id: UUID, spec: TuningSpec, endpoint: str, tuned: 
         assert training.dataset is not None and training.sent is not None and training.requested is not None
         dataset = training.dataset.dataset
         training.complete(
-            _context(ledger, training),
+            context_of(ledger, training),
             weights=tuned_identity(endpoint, tuned.model, dataset),
             base_hash=f"{training.requested.base}@{endpoint}",
             config_hash=f"sha256:{config}",
@@ -155,7 +154,3 @@ def _complete(ledger: Ledger, id: UUID, spec: TuningSpec, endpoint: str, tuned: 
         )
 
     return ledger.write(TrainingJob, id, complete)
-
-
-def _context(ledger: Ledger, job: TrainingJob) -> Context:
-    return ledger.context(ACTOR, f"{job.id}/{job.version}")

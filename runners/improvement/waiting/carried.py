@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 def export_request(ledger: Ledger, services: Services, job: TrainingJob, file: Path) -> None:
     """Write the training as a file. Raises ``NotPossible`` unless it waits to be carried, also where the file exists,
     and ``OSError``."""
-    from ....adapters.launching.parcel import require_new, write_request
+    from ....adapters.launching.parcel import write_request
+    from ....adapters.registry.files import require_new
     from ....adapters.training.job import TrainingJobSpec
 
     if job.over is not None or job.running is None or job.running.launcher != Place.CARRY or job.dataset is None:

@@ -7,7 +7,7 @@ from functools import cache
 
 from ....domain.errors import LogError
 from ....projections.tables.tables import TABLES
-from ..port import Rows
+from ..port import Rows, table_statement
 from .connection import PostgresRows
 
 FORM = 1
@@ -135,15 +135,7 @@ def has_log(rows: PostgresRows, schema: str) -> bool:
 @cache
 def table_statements() -> dict[str, str]:
     """By table for SQL users, the statement that creates it."""
-    return {
-        table: f"CREATE TABLE {table} ("
-        + ", ".join(
-            f'"{name}" {TYPES[kind]}{"" if number else " PRIMARY KEY"}'
-            for number, (name, kind) in enumerate(columns.items())
-        )
-        + ")"
-        for table, columns in TABLES.items()
-    }
+    return {table: table_statement(table, columns, TYPES) for table, columns in TABLES.items()}
 
 
 _SHAPE = (

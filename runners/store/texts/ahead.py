@@ -13,9 +13,7 @@ from ....domain.events import Event
 from ....domain.events.base import CONTENT
 from ..codec import Recorded
 from ..log import Log
-
-TOGETHER = 900
-"""Texts that are read together; chosen, as many as one statement takes."""
+from ..port import VALUES_TOGETHER
 
 RUNS = 100
 """Runs whose histories a loop over all runs reads together; chosen: with their texts a few MB."""
@@ -122,5 +120,5 @@ class LogAhead(Log):
 
     def _part(self, key: str, known: Collection[str]) -> list[str]:
         """The key and its neighbours, as events named them, without those that are known."""
-        first = self._numbers[key] // TOGETHER * TOGETHER
-        return [each for each in self._keys[first : first + TOGETHER] if each not in known]
+        first = self._numbers[key] // VALUES_TOGETHER * VALUES_TOGETHER
+        return [each for each in self._keys[first : first + VALUES_TOGETHER] if each not in known]

@@ -175,6 +175,8 @@ def _plan(log: Log, state: State, role: str, events: Sequence[Event]) -> _Plan:
             return replace(plan, obstacle=obstacle or few)
         if (own := policy.role_model(role)) is not None:
             return replace(plan, obstacle=own.why_untrained(role))
+        missing = dataset.missing_for_gate(policy.gate(role).minimum) if policy.gate(role).enabled else 0
+        plan = replace(plan, gate_missing=missing)
         if policy.is_remote:
             return _at_endpoint(log, policy, role, plan, len(dataset.examples), obstacle)
         parameters = base_of(policy, log.get_content).count_parameters()
@@ -186,8 +188,7 @@ def _plan(log: Log, state: State, role: str, events: Sequence[Event]) -> _Plan:
     except GrokputerError as error:  # damaged texts, a recipe that old settings make invalid, a base that is not there
         return _Plan(obstacle=str(error))
     price = None if estimate.duration_s is None else Prices.of(policy).cost(estimate.duration_s).price
-    missing = dataset.missing_for_gate(policy.gate(role).minimum) if policy.gate(role).enabled else 0
-    return replace(plan, duration_s=estimate.duration_s, price=price, obstacle=obstacle, gate_missing=missing)
+    return replace(plan, duration_s=estimate.duration_s, price=price, obstacle=obstacle)
 
 
 def _at_endpoint(log: Log, policy: Policy, role: str, plan: _Plan, examples: int, obstacle: str) -> _Plan:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +13,7 @@ import pytest
 from chat_server import ChatServer
 from gateways import Served, make_log_before, serving
 from monitoring import until
-from stores import Server, server
+from stores import Server
 
 from grokputer.domain.errors import LogError
 from grokputer.domain.vocabulary import FailureReason
@@ -39,16 +37,6 @@ class Slow(ChatServer):
         self.has_come.set()
         assert self.may_answer.wait(60)
         return "ok"
-
-
-@pytest.fixture
-def own_server() -> Iterator[Server]:
-    """A database server for a test that kills it."""
-    server()
-    with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        started = Server(Path(folder))
-        yield started
-        started.stop("immediate")
 
 
 @contextmanager

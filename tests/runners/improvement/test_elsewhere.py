@@ -126,6 +126,21 @@ def test_a_job_that_its_scheduler_lost_is_followed_while_a_trainer_has_its_folde
     assert (folder / "result.json").exists() or told(story)["TrainingFailed"] == 1
 
 
+def test_a_training_that_was_to_be_carried_runs_in_the_shared_folder_once_a_scheduler_has_it(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    queue, shared = ShellScheduler(tmp_path / "queue"), tmp_path / "shared"
+    story = elsewhere(tmp_path, tiny_base, queue)
+    story.set("training.launcher", "carry")
+    training = story.fall()
+    assert carry_on(story.ledger, training).over is None
+    story.set("training.launcher", "command")
+    story.set("training.shared_folder", str(shared))
+    job = carry_on(story.ledger, training)
+    assert queue.done("started") == [f"{job.name}-2"]
+    assert [f"grokputer-{folder.name}" for folder in (shared / "trainings").iterdir()] == [job.name]
+
+
 def test_two_logs_meet_neither_in_the_queue_nor_in_the_shared_folder(tiny_base: Path, tmp_path: Path) -> None:
     queue, shared = ShellScheduler(tmp_path / "queue"), tmp_path / "shared"
     names = []

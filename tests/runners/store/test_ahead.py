@@ -122,7 +122,7 @@ def test_a_log_that_reads_ahead_gives_the_same_answers_also_past_its_room(
     causes = {event.reference: story.ledger.position_of(event.reference) for event in events} | {f"{uuid4()}/1": None}
     for room, together in ((32_000_000, 900), (100, 3), (0, 900)):
         monkeypatch.setattr(ahead, "MOST", room)
-        monkeypatch.setattr(ahead, "TOGETHER", together)
+        monkeypatch.setattr(ahead, "VALUES_TOGETHER", together)
         log = LogAhead(story.ledger, events)
         assert {key: log.get_content(key) for key in reversed(keys)} == texts
         assert {key: log.has_content(key) for key in keys} == {key: text is not None for key, text in texts.items()}

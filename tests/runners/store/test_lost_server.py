@@ -6,18 +6,15 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
 from gateways import PROGRAM
 from monitoring import until
-from stores import Server, connect, server
+from stores import Server, connect
 
 from grokputer.domain.errors import LogError
 from grokputer.runners.archive.integrity import verify
@@ -28,16 +25,6 @@ from grokputer.runners.store.log import Log
 from grokputer.runners.store.place import Place
 from grokputer.runners.store.writer import Transaction, Writer
 from story import Story, change
-
-
-@pytest.fixture
-def own_server() -> Iterator[Server]:
-    """A server that waits for its disk, for a test that kills it."""
-    server()
-    with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        started = Server(Path(folder))
-        yield started
-        started.stop("immediate")
 
 
 def crash_and_count(own: Server, times: int) -> tuple[int, int]:

@@ -107,7 +107,7 @@ def test_the_form_of_an_action_is_shown_and_each_line_is_checked_as_it_is_typed(
     text = shown(failed, "correct", run_of(failed), lines=(*wrong, USERNAME, PASSWORD, LOGIN))
     assert in_order(
         text, "CLICKbutton:Ok[6]", "on this page, for example: CLICKbutton:Login[3]", "| button:Login[3]",
-        "'click the login button' is not an action", "as in CLICKbutton:Login[3]",
+        "cannot read 'click the login button' as an action; it begins with one of CLICK", "as in CLICKbutton:Login[3]",
         "no element has number [9]; the page has [1] to [3]",
         "TYPE takes a text", "| input.text=karrie:Username[1]", "that does the task", "the correction is recorded",
     )  # fmt: skip
@@ -125,7 +125,7 @@ def test_a_command_is_asked_for_where_the_page_takes_commands(asked: Path) -> No
     text = shown(asked, "correct", run_of(asked), lines=lines)
     assert in_order(
         text, "RUN and one command line", "on this page, for example: RUN ls", "| file:survey.txt[3]",
-        "'rm survey.txt' is not an action; write RUN and one command line, as in RUN ls",
+        "cannot read 'rm survey.txt' as an action; it begins with one of RUN", "as in RUN ls",
         "that could not be done: the command ended with exit code 1 and changed nothing", "| output:cat: nowhere",
         "the page now:", "| output:survey.txt[3]", "that does the task", "the correction is recorded",
     )  # fmt: skip
