@@ -157,7 +157,7 @@ def test_two_logs_meet_neither_in_the_queue_nor_in_the_shared_folder(tiny_base: 
     assert {f"grokputer-{folder.name}" for folder in (shared / "trainings").iterdir()} == {ours, theirs}
 
 
-def test_forgetting_deletes_the_dataset_in_the_shared_folder_of_now_and_of_then(
+def test_forgetting_deletes_the_dataset_in_each_shared_folder_that_was_ever_set(
     tiny_base: Path, tmp_path: Path
 ) -> None:
     story = elsewhere(tmp_path, tiny_base, ShellScheduler(tmp_path / "queue"))
@@ -166,13 +166,14 @@ def test_forgetting_deletes_the_dataset_in_the_shared_folder_of_now_and_of_then(
     assert job.dataset is not None
     [dataset] = tmp_path.glob("then/trainings/*/dataset.jsonl")
     run = read_manifest(str(story.ledger.get_content(job.dataset.manifest)))["examples"][0]["run"]
-    story.set("training.shared_folder", str(tmp_path / "now"))
-    copied = tmp_path / "now" / dataset.relative_to(tmp_path / "then")
-    copied.parent.mkdir(parents=True)
-    dataset.rename(copied)
-    dataset.write_text("the words once more")
+    copies = [dataset]
+    for folder in ("between", "now"):
+        story.set("training.shared_folder", str(tmp_path / folder))
+        copies.append(tmp_path / folder / dataset.relative_to(tmp_path / "then"))
+        copies[-1].parent.mkdir(parents=True)
+        copies[-1].write_text("the words once more")
     forget(story.ledger, Target(run), reason="asked for", actor="eve")
-    assert not dataset.exists() and not copied.exists()
+    assert not any(copy.exists() for copy in copies)
 
 
 def test_a_job_that_an_earlier_program_started_is_found_under_its_old_name(
