@@ -100,7 +100,7 @@ class Gateway:
         self._fleet: FleetUpstream | None = None
 
     def application(self) -> web.Application:
-        """The web application. It opens the log when it starts."""
+        """The web application; it takes hold of the log when it starts. Raises ``LogError`` where there is no log."""
         middlewares = [
             *(self.process_metrics.measure, say_errors),
             *(check_headers, self.admission.check_host, check_encoding),

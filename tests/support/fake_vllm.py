@@ -146,7 +146,7 @@ class FakeVllm:
         own = self.engine.pop(name, None)
         if own is None:
             try:
-                own = f"{id(self)}-{self.boots}-{len(self.asked)}-{name[:8]}"
+                own = f"{self._kept.name}-{self.boots}-{len(self.asked)}-{name[:8]}"  # no other server of this model has it
                 self.model.load(own, self._read(Path(self.paths[name]), self._kept / own))
             except OSError:
                 self.die()

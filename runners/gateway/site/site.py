@@ -17,7 +17,6 @@ from ....domain.errors import GrokputerError, NotFound
 from ....domain.text import check_text
 from ....projections.wording.sentences import short_text
 from ...store.ledger import Ledger
-from ...store.place import open_store
 from ...use_cases.reading.kept import Kept
 from ..chat_request import BadRequest
 from ..pages.addresses import PAGES
@@ -74,7 +73,7 @@ class Site:
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
-        self._ledger = Ledger(open_store(gateway.owner.place), gateway.clock)  # its connections are each thread's own
+        self._ledger = Ledger.open(gateway.owner.place, gateway.clock)  # its connections are each thread's own
         self.door = Door(lambda: gateway.owner.keys, secret_of(self._ledger.path))
         self._threads = [ThreadPoolExecutor(READERS, "pages")]
         self._answers: Kept[View | Done | File] = Kept(MOST_ANSWERS)
