@@ -127,7 +127,7 @@ class PostgresPen:
         """End the transaction, without waiting for the disk; return the number of the commit."""
         now = time.monotonic()
         if now - self._told >= TOLD_S:
-            self._open().run(f"NOTIFY {self._target.schema}; COMMIT")
+            self._open().run(f'NOTIFY "{self._target.schema}"; COMMIT')
             self._told = now
         else:
             self._open().run("COMMIT")

@@ -33,8 +33,8 @@ END $$
 peak is the last of the nodes beside the event that ends its subtree."""
 
 STATEMENTS = """
-CREATE SCHEMA IF NOT EXISTS {schema};
-SET search_path = {schema};
+CREATE SCHEMA IF NOT EXISTS "{schema}";
+SET search_path = "{schema}";
 CREATE TABLE stored_events (
     position bigint PRIMARY KEY, originator_id text COLLATE "C" NOT NULL, originator_version bigint NOT NULL,
     topic text COLLATE "C" NOT NULL, state bytea NOT NULL, nodes bytea NOT NULL,
@@ -70,7 +70,7 @@ DECLARE stored bigint; lowest bigint; highest bigint;
 BEGIN
     SELECT count(*), min(position), max(position) INTO stored, lowest, highest FROM fresh;
     IF stored > 0 THEN
-        UPDATE {schema}.log_head SET size = highest WHERE size = lowest - 1 AND highest - lowest + 1 = stored;
+        UPDATE "{schema}".log_head SET size = highest WHERE size = lowest - 1 AND highest - lowest + 1 = stored;
         IF NOT FOUND THEN
             RAISE EXCEPTION 'the log has no gaps: the next event does not have position %', lowest USING ERRCODE = '23001';
         END IF;

@@ -300,7 +300,7 @@ class _Changes:
 
     def __init__(self, target: Target) -> None:
         self._rows = target.connect(writes=False)
-        self._rows.run(f"LISTEN {target.schema}")
+        self._rows.run(f'LISTEN "{target.schema}"')
 
     def version(self) -> int:
         """The log's size."""

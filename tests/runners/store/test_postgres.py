@@ -119,6 +119,17 @@ def test_a_backup_of_a_database_is_a_log_in_a_file_and_is_restored_into_an_empty
     assert exported(Log.open(other)) == exported(story.ledger)
 
 
+@pytest.mark.parametrize("word", ["user", "order", "table"])
+def test_a_schema_may_be_named_by_a_word_of_sql(word: str) -> None:
+    story = Story(server().place(word))
+    with closing(Watch(Log.open(story.place))) as watch:
+        story.run()
+        assert watch.wait(30)
+    assert verify_log(Log.open(story.place)).is_sound
+    with closing(connect(story.place)) as owner:
+        owner.execute(f'DROP SCHEMA "{word}" CASCADE'.encode())
+
+
 def test_a_watch_sees_what_another_connection_stores(story: Story) -> None:
     with closing(Watch(Log.open(story.place))) as watch:
         assert not watch.wait(0.01)
