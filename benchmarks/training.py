@@ -131,7 +131,7 @@ def train(what: dict[str, Any]) -> dict[str, Any]:
         own = what["side"] == OWN_SIDE
         trainer: Any = (make_trainer if own else make_plain)(model, tokenizer, items, recipe, Path(folder))
         trainer.args.save_strategy = "no"
-        with plain_attention(model, items) if own else contextlib.nullcontext():
+        with plain_attention(model, items, recipe.batch) if own else contextlib.nullcontext():
             before = cpu_s()
             with contextlib.redirect_stdout(sys.stderr):
                 trainer.train()

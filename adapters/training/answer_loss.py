@@ -7,9 +7,10 @@ a third of a training's time. On a GPU, TRL's own kernel leaves these rows out.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .shared_beginning import MOST as LONGEST
 from .shared_beginning import can_share, share_beginning
 
 if TYPE_CHECKING:
@@ -38,23 +39,29 @@ def answer_log_probs(model: Any, inputs: Mapping[str, Tensor], *, is_shared: boo
     import torch
 
     rows = (inputs["labels"][:, 1:] != IGNORED).nonzero()[:, 0]
-    inputs = _shared(model, inputs) if is_shared else inputs
+    passes = _shared(model, inputs) if is_shared else [inputs]
+    return torch.cat([_score(model, each) for each in passes]), rows
+
+
+def _score(model: Any, inputs: Mapping[str, Tensor]) -> Tensor:
+    """The log-probability of each answer token (answer tokens,), row by row."""
+    import torch
+
     labels = inputs["labels"][:, 1:]  # a position predicts the token after it
     has_loss = labels != IGNORED
     others = {name: tensor for name, tensor in inputs.items() if name != "labels"}
     with _only(model.get_output_embeddings(), has_loss):
         logits = model(**{**others, "use_cache": False}).logits[0]  # (answer tokens, vocab)
-    scored = -torch.nn.functional.cross_entropy(logits.float(), labels[has_loss], reduction="none")
-    return scored, rows
+    return -torch.nn.functional.cross_entropy(logits.float(), labels[has_loss], reduction="none")
 
 
-def _shared(model: Any, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """The batch with its common beginning once, where that is possible and saves time."""
+def _shared(model: Any, inputs: Mapping[str, Tensor]) -> Sequence[Mapping[str, Tensor]]:
+    """The batch in passes that compute a common beginning once, where that is possible and saves time."""
     is_packed = "position_ids" in inputs or "attention_mask" not in inputs
     if is_packed or not can_share(model, inputs["labels"].shape[1]):
-        return inputs
-    is_added = model.config._attn_implementation == "eager"
-    return share_beginning(inputs, IGNORED, is_added=is_added) or inputs
+        return [inputs]
+    attention = model.config._attn_implementation
+    return share_beginning(inputs, IGNORED, is_added=attention == "eager", most=LONGEST[attention])
 
 
 @contextlib.contextmanager

@@ -44,7 +44,7 @@ from .job import ASIDE, LOCK, NOTE, FolderBusy, Progress, TrainingJobSpec, Train
 from .length_sampler import Order
 from .lora import begin_as, configure_lora, round_off, widen
 from .objective import make_mixed_trainer, remember_reference, without_dropout
-from .shared_beginning import MULTIPLE
+from .shared_beginning import MULTIPLE, typical_length
 from .sight import Sight
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ LOCK_WAIT_S = 15.0
 """Seconds to wait for the end of a trainer that lost its parent; chosen: far more than it takes."""
 SHORT = 512
 """Length in tokens up to which a CPU computes plain attention, not the fused kernel: a fifth faster for pages of 150
-tokens, measured, but its memory grows with the square of the length; chosen."""
+tokens, and a tenth slower for four pages that share a beginning and make 720, both measured; its memory grows with the square
+of the length. Chosen."""
 
 
 def train_job(job: TrainingJobSpec, prepare: Callable[[Any], None] | None = None) -> TrainingResult:
@@ -85,7 +86,7 @@ def train_job(job: TrainingJobSpec, prepare: Callable[[Any], None] | None = None
         if job.parent is not None:
             begin_as(trainer.model, job.parent, job.recipe, base)
         trainer.add_callback(_report(job.directory, len(items), job.recipe))
-        with plain_attention(model, items):
+        with plain_attention(model, items, job.recipe.batch):
             if job.recipe.has_preferences:
                 remember_reference(trainer)
             if prepare is not None:
@@ -147,10 +148,11 @@ def make_trainer(
 
 
 @contextlib.contextmanager
-def plain_attention(model: PreTrainedModel, items: Sequence[Item]) -> Iterator[None]:
-    """The model with the fastest attention for these items on this device; restored afterwards."""
+def plain_attention(model: PreTrainedModel, items: Sequence[Item], batch: int) -> Iterator[None]:
+    """The model with the fastest attention for these items on this device, in batches of so many; restored afterwards."""
     served = model.config._attn_implementation
-    if device() == "cpu" and max(item.longest for item in items) <= SHORT:
+    longest, typical = max(item.longest for item in items), typical_length([item.prompt for item in items], batch)
+    if device() == "cpu" and max(longest, typical) <= SHORT:
         model.set_attn_implementation("eager")
     yield
     model.set_attn_implementation(str(served))

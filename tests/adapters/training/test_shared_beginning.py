@@ -12,7 +12,7 @@ from tiny_base import quiet_libraries
 from grokputer.adapters.serving.base_model import Base
 from grokputer.adapters.training import answer_loss
 from grokputer.adapters.training.answer_loss import IGNORED, answer_log_probs
-from grokputer.adapters.training.shared_beginning import MULTIPLE, can_share, share_beginning
+from grokputer.adapters.training.shared_beginning import MULTIPLE, can_share, share_beginning, typical_length
 
 BEGINNING = list(range(20, 60))
 
@@ -54,7 +54,7 @@ def log_probs_and_gradient(model: Any, inputs: dict[str, Any]) -> tuple[Any, Any
     return scored.detach(), rows, torch.cat([it.grad.flatten() for it in model.parameters() if it.grad is not None])
 
 
-@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize(("attention", "most"), [("eager", 999), ("sdpa", 999), ("eager", 41), ("sdpa", 41)])
 @pytest.mark.parametrize(
     "rows",
     [
@@ -65,16 +65,18 @@ def log_probs_and_gradient(model: Any, inputs: dict[str, Any]) -> tuple[Any, Any
     ],
 )
 def test_log_probs_and_gradients_equal_those_of_padded_rows(
-    tiny_base: Path, monkeypatch: pytest.MonkeyPatch, rows: list[tuple[list[int], list[int]]], attention: str
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch, rows: list[tuple[list[int], list[int]]], attention: str, most: int
 ) -> None:
     import torch
 
     model: Any = Base(str(tiny_base), quantization="none").load()[0]
     model.float().set_attn_implementation(attention)
     inputs = batch(rows)
-    assert answer_loss._shared(model, inputs)["input_ids"].shape[0] == 1
+    monkeypatch.setattr(answer_loss, "LONGEST", {attention: most})
+    passes = answer_loss._shared(model, inputs)
+    assert len(passes) == 1 if most > 99 else len(passes) > 1
     shared, shared_rows, shared_gradient = log_probs_and_gradient(model, inputs)
-    monkeypatch.setattr(answer_loss, "_shared", lambda model, inputs: inputs)
+    monkeypatch.setattr(answer_loss, "_shared", lambda model, inputs: [inputs])
     padded, padded_rows, padded_gradient = log_probs_and_gradient(model, inputs)
     torch.testing.assert_close(shared, padded, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(shared_gradient, padded_gradient, atol=1e-4, rtol=1e-3)
@@ -82,8 +84,7 @@ def test_log_probs_and_gradients_equal_those_of_padded_rows(
 
 
 def test_each_token_is_computed_once_at_its_own_place() -> None:
-    shared = share_beginning(batch(ALIKE), IGNORED, is_added=False)
-    assert shared is not None
+    [shared] = share_beginning(batch(ALIKE), IGNORED, is_added=False, most=999)
     rests = [[70, 71, 5, 6, 7], [72, 8], [70, 73, 74, 75, 9, 5]]
     tokens = len(BEGINNING) + sum(map(len, rests))
     assert shared["input_ids"][0, :tokens].tolist() == BEGINNING + [token for rest in rests for token in rest]
@@ -101,13 +102,23 @@ def test_each_token_is_computed_once_at_its_own_place() -> None:
     [
         ALIKE[:1],  # a single row
         [([20, *range(30, 70)], [5]), ([21, *range(30, 70)], [5])],  # nothing in common
-        [(BEGINNING * 20 + [number], [5] * 200) for number in range(3)],  # longer than one sequence may be
     ],
 )
-def test_rows_stay_as_they_are_where_sharing_saves_too_little_or_is_too_long(
-    rows: list[tuple[list[int], list[int]]],
-) -> None:
-    assert share_beginning(batch(rows), IGNORED, is_added=True) is None
+def test_rows_stay_as_they_are_where_sharing_saves_too_little(rows: list[tuple[list[int], list[int]]]) -> None:
+    inputs = batch(rows)
+    assert share_beginning(inputs, IGNORED, is_added=True, most=999) == [inputs]
+
+
+def test_rows_that_are_too_long_together_make_several_sequences() -> None:
+    rows = [(BEGINNING * 5 + [number], [5] * 50) for number in range(4)]
+    passes = share_beginning(batch(rows), IGNORED, is_added=False, most=350)
+    assert [each["input_ids"].shape for each in passes] == [(1, 320), (1, 320)]
+
+
+def test_the_typical_sequence_has_all_rows_of_a_batch_where_they_share_their_beginning() -> None:
+    assert typical_length([[*range(100), n, *range(n)] for n in (9, 29)], 4) == 100 + 4 * 20
+    assert typical_length([[n, *range(100)] for n in range(3)], 4) == 101
+    assert typical_length([[*range(100)]], 1) == 100
 
 
 def test_a_model_whose_layers_keep_a_state_or_a_short_window_takes_padded_rows(tiny_base: Path) -> None:
