@@ -1,4 +1,4 @@
-"""What sixty corrections teach a language model on a desktop: success by family before and after, and the metrics of the roles.
+"""What 48 corrections teach a language model on a desktop: success by family before and after, and the metrics of the roles.
 
     python benchmarks/desktop_loop.py --out desktop-loop --seeds 1 2 3    # hours on two cores; started again, it continues
     python benchmarks/desktop_loop.py --out desktop-loop --from-log       # the same tables, from the logs alone
@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("desktop-loop"), help="folder of the logs")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--base", default="smollm2", help="the model; each has a folder of its own")
-    parser.add_argument("--measured", type=int, default=5, help="runs of each family, before and after")
+    parser.add_argument("--measured", type=int, default=3, help="runs of each family, before and after")
     parser.add_argument("--from-log", action="store_true", help="play nothing")
     given = parser.parse_args()
     logs = [given.out / f"seed-{seed}" / "events.db" for seed in given.seeds]

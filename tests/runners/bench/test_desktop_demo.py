@@ -54,7 +54,7 @@ def _measured(cycle: int) -> list[Planned]:
     return [planned for _, part in PLAN.measurements(cycle) for planned in part]
 
 
-def test_feedback_has_each_family_equally_often_and_sixty_runs_in_all() -> None:
+def test_feedback_has_each_family_equally_often_and_at_most_sixty_runs() -> None:
     counts = Counter(planned.task for planned in PLAN.rated(1, "feedback"))
     assert counts == dict.fromkeys(FAMILIES, CORRECTIONS // len(FAMILIES)) and CORRECTIONS <= 60
 
@@ -74,7 +74,7 @@ def test_families_that_are_never_taught_are_measured_and_never_rated() -> None:
 def test_a_demonstration_of_each_family_fits_into_the_steps_of_a_run() -> None:
     for family in (*FAMILIES, *OTHERS):
         steps = [len(OWN.find(family).instance(seed).made.solution) for seed in range(20)]
-        assert max(steps) < SETTINGS["run.max_steps"][0]
+        assert max(steps) <= SETTINGS["run.max_steps"][0]
 
 
 def test_only_the_failures_of_purposes_that_are_corrected_are_corrected(tmp_path: Path, tiny_base: Path) -> None:
