@@ -118,7 +118,12 @@ def _tell_effect(step: Step) -> Iterator[Told]:
     if page.error:
         yield Told(f"     error: {page.error}", "red")
     if page.is_done:
-        yield Told(f"     the task has ended, reward {page.reward:g}", "green" if page.reward >= 1 else "red")
+        # A full reward is what a task without a check gets, too; the outcome below says which it is.
+        yield (
+            Told("     the task has ended")
+            if page.reward >= 1
+            else Told(f"     the task has ended, reward {page.reward:g}", "red")
+        )
         return
     new, gone = _new_lines(step.seen, page), len(_new_lines(page, step.seen))
     yield from _some(new, "   + ", "")

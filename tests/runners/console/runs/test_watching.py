@@ -78,7 +78,7 @@ def test_the_goals_of_a_plan_are_told_with_ticks_when_one_is_reached(
         *(f"[x] 1. {first}", f"[x] 2. {second}"),
     ]
     assert "  5  recovery, check of goal 2  1 ms" in lines
-    assert lines[-1] == "     the task has ended, reward 1"
+    assert lines[-1] == "     the task has ended"
 
 
 def test_on_a_terminal_a_step_has_colours_and_no_line_is_wider_or_can_control_it(
