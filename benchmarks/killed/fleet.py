@@ -94,10 +94,13 @@ class Training:
 
 
 class Fleet:
-    """All parts, in a folder; ``settings`` are those of the log beside the addresses."""
+    """All parts, in a folder; ``settings`` are those of the log beside the addresses.
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
-        self.folder = folder
+    ``vllm`` is the Python of an environment with the real vLLM; None for fake servers.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any], vllm: Path | None = None) -> None:
+        self.folder, self._vllm = folder, vllm
         self.short = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))
         """For what has sockets, whose paths must be short. Ray has some among temporary files. Removed at the end."""
         self.short.chmod(0o755)  # PostgreSQL does not run as root
@@ -153,8 +156,9 @@ class Fleet:
             "objects", (str(s3_server.PROGRAM), "-H", "127.0.0.1", "-p", self.ports["objects"]), "/moto-api/"
         )
         door = self._module(S3, "door", self.ports[S3], self.ports["objects"], path="/moto-api/")
+        program, more = ("vllm_server", ()) if self._vllm is None else ("real_vllm", (self._vllm,))
         vllms = [
-            self._module(name, "vllm_server", self.ports[name], self.folder / "vllm" / f"{name}.jsonl", path="/health")
+            self._module(name, program, self.ports[name], self.folder / "vllm" / f"{name}.jsonl", *more, path="/health")
             for name in VLLMS
         ]
         first = [objects, door, self._ray(), *vllms]

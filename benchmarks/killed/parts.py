@@ -15,8 +15,9 @@ from typing import Protocol
 
 MARK, PART = "GROKPUTER_CHAOS", "GROKPUTER_CHAOS_PART"
 """Variables of the environment by which all processes of a run, and those of one part, are found."""
-PATIENCE_S = 240.0
-"""Seconds until a part that does not answer ends the run; chosen: Ray takes half a minute on busy cores."""
+PATIENCE_S = 600.0
+"""Seconds until a part that does not answer ends the run; chosen: on busy cores Ray takes half a minute, and a real vLLM server
+minutes."""
 
 
 class NotInTime(Exception):
