@@ -155,7 +155,7 @@ def make_plain(model: Any, tokenizer: Any, items: Sequence[Item], recipe: Recipe
     from trl.trainer.sft_trainer import SFTTrainer
 
     lora = LoraConfig(task_type="CAUSAL_LM", r=recipe.r, lora_alpha=recipe.alpha, target_modules="all-linear")
-    arguments = make_arguments(recipe, folder)
+    arguments = make_arguments(recipe, folder, model.dtype)
     arguments.pad_to_multiple_of = None
     rows = Dataset.from_list([item.row for item in items])
     return SFTTrainer(model=model, args=arguments, processing_class=tokenizer, train_dataset=rows, peft_config=lora)

@@ -269,11 +269,11 @@ def compute_dtype() -> torch.dtype:
     return torch.bfloat16
 
 
-def precision() -> str:
-    """``compute_dtype`` in words, as trainings record it."""
+def precision(dtype: torch.dtype) -> str:
+    """The dtype of a training in words, as trainings record it."""
     import torch
 
-    return "fp16 with loss scaling" if compute_dtype() == torch.float16 else "bf16"
+    return {torch.float16: "fp16 with loss scaling", torch.float32: "fp32"}.get(dtype, "bf16")
 
 
 def free_gpu() -> None:

@@ -42,12 +42,13 @@ from .batches import Item, tokenize
 from .checkpoints import newest_whole, seal
 from .job import ASIDE, LOCK, NOTE, FolderBusy, Progress, TrainingJobSpec, TrainingResult
 from .length_sampler import Order
-from .lora import begin_as, configure_lora, round_off, widen
+from .lora import begin_as, configure_lora, round_off, use_fast_numbers, widen
 from .objective import make_mixed_trainer, remember_reference, without_dropout
 from .shared_beginning import MULTIPLE, typical_length
 from .sight import Sight
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
     from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
@@ -93,6 +94,7 @@ def train_job(job: TrainingJobSpec, prepare: Callable[[Any], None] | None = None
                 prepare(trainer)
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
         check_never_evaluated(trainer.model)
+        computed_in = precision(model.dtype)
         round_off(trainer.model)
         reference = _reference(trainer.model, tokenizer, base)
         _save(trainer.model, base, reference, job.directory)
@@ -110,7 +112,7 @@ def train_job(job: TrainingJobSpec, prepare: Callable[[Any], None] | None = None
             steps=trainer.state.global_step,
             final_loss=[entry["loss"] for entry in trainer.state.log_history if "loss" in entry][-1],
             device=device(),
-            precision=precision(),
+            precision=computed_in,
             versions={name: version(name) for name in LIBRARIES},
         )
 
@@ -125,16 +127,17 @@ def make_trainer(
     *,
     sees: bool = False,
 ) -> SFTTrainer:
-    """A TRL trainer for the items, with a fresh adapter. Its weights are kept in fp32 and multiplied in bf16.
+    """A TRL trainer for the items, with a fresh adapter. Its weights are kept in fp32.
 
     ``sees`` where the model is one for pictures.
     """
     from datasets import Dataset  # type: ignore[import-untyped]
 
     model.config.use_cache = False
+    use_fast_numbers(model)
     parts: dict[str, Any] = {
         "model": model,
-        "args": make_arguments(recipe, directory, report_to),
+        "args": make_arguments(recipe, directory, model.dtype, report_to),
         "processing_class": tokenizer,
         "peft_config": configure_lora(recipe, model),
     }
@@ -172,8 +175,8 @@ def row_lengths(trainer: Any) -> list[int]:
     return [sum(batch[name].numel() for name in batch if name.endswith("input_ids")) for batch in batches]
 
 
-def make_arguments(recipe: Recipe, directory: Path, report_to: str = "none") -> SFTConfig:
-    """The recipe as TRL's arguments; ``report_to`` names the tool that shows its progress too."""
+def make_arguments(recipe: Recipe, directory: Path, dtype: torch.dtype, report_to: str = "none") -> SFTConfig:
+    """The recipe as TRL's arguments; ``dtype`` is that of the model, and ``report_to`` names a tool that shows progress too."""
     import torch
     from trl.trainer.sft_config import SFTConfig
 
@@ -194,8 +197,8 @@ def make_arguments(recipe: Recipe, directory: Path, report_to: str = "none") -> 
         gradient_checkpointing_kwargs={"use_reentrant": False},  # the reentrant kind needs gradients of the input
         **_optimizer(recipe),
         seed=recipe.seed,
-        bf16=compute_dtype() == torch.bfloat16,
-        fp16=compute_dtype() == torch.float16,  # with loss scaling
+        bf16=dtype == torch.bfloat16,
+        fp16=dtype == torch.float16,  # with loss scaling
         use_cpu=device() == "cpu",
         save_steps=recipe.checkpoint_steps,
         save_total_limit=2,

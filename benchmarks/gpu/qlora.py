@@ -98,7 +98,7 @@ def _make(model: Any, items: list[Item], recipe: Recipe, method: str, folder: Pa
     model.config.use_cache = False
     rows: Any = Dataset.from_list([item.row for item in items])
     return SFTTrainer(
-        model=model, args=make_arguments(recipe, folder), processing_class=tokenizer(), train_dataset=rows
+        model=model, args=make_arguments(recipe, folder, model.dtype), processing_class=tokenizer(), train_dataset=rows
     )
 
 

@@ -62,7 +62,7 @@ def _plain(model: Any, words: Any, items: Sequence[Item], recipe: Recipe, folder
     from trl.trainer.sft_trainer import SFTTrainer
 
     model.config.use_cache = False
-    arguments = make_arguments(recipe, folder)
+    arguments = make_arguments(recipe, folder, model.dtype)
     arguments.pad_to_multiple_of = None
     return SFTTrainer(
         model=model,

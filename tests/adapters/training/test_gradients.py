@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_base import RECIPE, click_examples, quiet_libraries
+from tiny_base import RECIPE, click_examples, job, quiet_libraries
 
 from grokputer.adapters.serving.base_model import Base
 from grokputer.adapters.training.batches import Item, tokenize
-from grokputer.adapters.training.trainer import check_never_evaluated, make_trainer
+from grokputer.adapters.training.trainer import check_never_evaluated, make_trainer, train_job
 from grokputer.domain.errors import TrainingError
 from grokputer.domain.settings.recipe import Recipe
 
@@ -50,6 +50,24 @@ def test_every_lora_parameter_changes_and_every_base_byte_stays(tiny_base: Path,
 
 def hash_of_files(directory: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in directory.iterdir()}
+
+
+@pytest.mark.parametrize(("has_units", "precision"), [(True, "bf16"), (False, "fp32")])
+def test_a_cpu_without_units_for_bf16_trains_in_fp32_and_the_base_comes_out_as_it_was(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_units: bool, precision: str
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_units)
+    spec = job(tmp_path, tiny_base, click_examples(16), SHORT.replace(quantization="none"))
+    trained: list[Any] = []
+    result = train_job(spec, trained.append)
+    assert result.precision == precision
+    base = Base(str(tiny_base), quantization="none").load()[0]
+    own = {name: parameter for name, parameter in trained[0].model.named_parameters() if "lora_" not in name}
+    assert len(own) == len(list(base.parameters()))
+    for known, parameter in zip(base.parameters(), own.values(), strict=True):
+        assert parameter.dtype == known.dtype and parameter.equal(known)
 
 
 def test_attention_alone_adapts_four_projections(tiny_base: Path, tmp_path: Path) -> None:
