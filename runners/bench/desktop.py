@@ -74,5 +74,5 @@ def plan_desktop(
         settings=SETTINGS,
         environment=DESKTOP,
         about="families to learn, on seeds that no feedback has",
-        minutes={"before": 2, "feedback": 4, "training": 6, "canary": 2, "after": 1},
+        minutes={"before": 2, "feedback": 4, "training": 9, "canary": 2, "after": 1},
     )
