@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,36 +91,38 @@ def linear_layers(model: Any) -> set[str]:
 def use_fast_numbers(model: PreTrainedModel) -> None:
     """Let a small model that is trained on a CPU without matrix units for bf16 multiply in fp32, which is twice as fast there.
 
-    Its weights are the same numbers. ``round_off`` takes it back.
+    Its weights are the same numbers, and ``round_off`` gives it back its dtype. A quantized model stays as it is.
     """
     import torch
 
+    is_plain = all(parameter.dtype == compute_dtype() for parameter in model.parameters())
     has_units = torch.cpu._is_amx_tile_supported()
-    if model.device.type == "cpu" and _is_plain(model) and not has_units and model.num_parameters() < WIDEN_BELOW:
-        _cast(model, torch.float32)
+    if model.device.type == "cpu" and is_plain and not has_units and model.num_parameters() < WIDEN_BELOW:
+        _cast(model.parameters(), torch.float32)
 
 
 def widen(model: Any) -> None:
     """Keep the adapter's weights in fp32: TRL makes them bf16, which loses updates smaller than 1/256 of a weight."""
     import torch
 
-    _cast(model, torch.float32, trained_alone=True)
+    _cast(_trained(model), torch.float32)
 
 
 def round_off(model: Any) -> None:
     """Round the adapter's weights to the dtype of models, bf16 or fp16; so they are saved and served."""
-    _cast(model, compute_dtype(), trained_alone=not _is_plain(model))
+    import torch
+
+    is_wide = all(parameter.dtype == torch.float32 for parameter in model.parameters())
+    _cast(model.parameters() if is_wide else _trained(model), compute_dtype())
 
 
-def _is_plain(model: Any) -> bool:
-    """Whether all weights have the dtype of models: none is packed into 4 bits, beside which others are wider."""
-    return not getattr(model, "is_loaded_in_4bit", False)
+def _trained(model: Any) -> Iterator[Any]:
+    return (parameter for parameter in model.parameters() if parameter.requires_grad)
 
 
-def _cast(model: Any, dtype: Any, *, trained_alone: bool = False) -> None:
-    for parameter in model.parameters():
-        if parameter.requires_grad or not trained_alone:
-            parameter.data = parameter.data.to(dtype)
+def _cast(parameters: Iterable[Any], dtype: Any) -> None:
+    for parameter in parameters:
+        parameter.data = parameter.data.to(dtype)
 
 
 def begin_as(model: Any, parent: Path, recipe: Recipe, base: Base) -> None:
