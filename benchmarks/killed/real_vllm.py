@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import socket
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -96,6 +98,11 @@ def main(port: int, log: Path, python: Path) -> None:
         free.bind(("127.0.0.1", 0))
         inner = int(free.getsockname()[1])
     server = start_server(python, inner)
+
+    def end_with_it() -> None:
+        os._exit(server.wait() or 1)  # a door without a server is no part that runs
+
+    threading.Thread(target=end_with_it, daemon=True).start()
     try:
         asyncio.run(Door(f"http://127.0.0.1:{inner}", log).serve(port))
     finally:
