@@ -35,7 +35,7 @@ def decode(saved: bytes, form: type[T]) -> T:
     read: Any = form  # mypy does not accept a type as hashable
     try:
         return cast("T", _decoder(read).decode(saved))
-    except (msgspec.DecodeError, UnicodeError, TypeError) as error:
+    except (msgspec.DecodeError, UnicodeError, TypeError, RecursionError) as error:
         raise damaged(error) from error
 
 

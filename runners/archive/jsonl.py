@@ -109,7 +109,7 @@ def import_log(log: Log, lines: Iterable[bytes]) -> Exchanged:
     return Exchanged(head.events, head.content)
 
 
-WRONG = (msgspec.DecodeError, UnicodeError, LogError, ValueError)
+WRONG = (msgspec.DecodeError, UnicodeError, LogError, ValueError, RecursionError)
 """The errors of a line that is not one of an exported log."""
 
 

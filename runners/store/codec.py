@@ -162,7 +162,7 @@ def decode(topic: str, originator_id: str, originator_version: int, state: bytes
     try:
         values = form.read(state)
         values["originator_id"], values["originator_version"] = _id(originator_id), originator_version
-    except (msgspec.DecodeError, ValueError, TypeError, AttributeError):
+    except (msgspec.DecodeError, ValueError, TypeError, AttributeError, RecursionError):
         # An earlier version, or damaged: the slower path below finds out which.
         return _decode_any(form.kind, originator_id, originator_version, state)
     if values.pop("v") != form.version:
@@ -177,7 +177,7 @@ def decode_timestamp(topic: str, originator_id: str, originator_version: int, st
     kind = EVENTS.get(topic)
     try:
         timestamp = _read_timestamp(state)
-    except (msgspec.DecodeError, ValueError, TypeError):
+    except (msgspec.DecodeError, ValueError, TypeError, RecursionError):
         return decode(topic, originator_id, originator_version, state)
     if kind is None or timestamp.v > kind.VERSION:
         return decode(topic, originator_id, originator_version, state)
@@ -190,7 +190,7 @@ def decode_for_fold(topic: str, originator_id: str, originator_version: int, sta
         return decode(topic, originator_id, originator_version, state)
     try:
         step = _read_step(state)
-    except (msgspec.DecodeError, ValueError, TypeError):
+    except (msgspec.DecodeError, ValueError, TypeError, RecursionError):
         return decode(topic, originator_id, originator_version, state)
     if step.v != StepTaken.VERSION:
         return decode(topic, originator_id, originator_version, state)
@@ -223,7 +223,7 @@ def _decode_any(cls: type[Event], originator_id: str, originator_version: int, s
         data["originator_version"] = originator_version
         msgspec.convert(data["time"], InAZone)
         return msgspec.convert(data, cls)
-    except (msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise LogError(
             f"event {originator_version} of {cls.TOPIC} {originator_id} is damaged ({error}); restore the log from a backup"
         ) from None

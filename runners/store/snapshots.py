@@ -137,7 +137,7 @@ S = TypeVar("S", bound=_Versioned)
 def _read(head: bytes, form: type[S]) -> S:
     try:
         return msgspec.json.decode(head, type=form)
-    except (msgspec.DecodeError, UnicodeError, TypeError) as error:
+    except (msgspec.DecodeError, UnicodeError, TypeError, RecursionError) as error:
         raise damaged(error) from error
 
 

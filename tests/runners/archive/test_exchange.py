@@ -95,10 +95,18 @@ def first(lines: list[dict[str, Any]], kind: str) -> dict[str, Any]:
 
 BROKEN: dict[str, tuple[Change, str]] = {
     "no JSON": (lambda lines: lines.insert(3, {"raw": "{"}), "line 4 .*truncated"),
+    "a line that is nested too deep": (
+        lambda lines: lines.insert(3, {"raw": "[" * 9999 + "]" * 9999}),
+        "line 4 .*recursion",
+    ),
     "an empty line": (lambda lines: lines.insert(3, {"raw": ""}), "line 4 "),
     "another kind": (lambda lines: lines[3].update(kind="dream"), "line 4 .*dream"),
     "a field too many": (lambda lines: lines[3].update(more=1), "line 4 .*more"),
     "an unknown topic": (lambda lines: lines[-1].update(topic="TaskDreamt"), "line {last} .*TaskDreamt.*upgrade"),
+    "a state that is nested too deep": (
+        lambda lines: lines[-1].update(state='{"v":1,"task":' + "[" * 9999 + "]" * 9999 + "}"),
+        "line {last} ",
+    ),
     "a state of no such event": (lambda lines: lines[-1].update(state="{}"), "line {last} .*damaged"),
     "a gap": (lambda lines: lines.pop(-2), r"line {before} .*position (\d+) after \d+"),
     "a text that is another": (lambda lines: first(lines, "content").update(text="other"), "line 2 .*hashes differ"),

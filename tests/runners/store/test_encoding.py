@@ -14,7 +14,7 @@ from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.errors import BadText, LogError
 from grokputer.domain.events import Event, StepTaken, TaskFailed, TaskStarted
 from grokputer.domain.settings.settings import Policy
-from grokputer.runners.store.codec import decode, encode
+from grokputer.runners.store.codec import decode, decode_for_fold, decode_timestamp, encode
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.texts.words import check_fields
 
@@ -126,3 +126,11 @@ def test_nothing_of_what_is_stored_together_is_stored_where_one_fact_could_not_b
     assert [it.event.TOPIC for it in ledger.read()] == ["TaskStarted"]
     ledger.write(TaskRun, good.id, lambda it: it.fail("wrong", "", 1, 0.0, Policy(), context))
     assert ledger.get(TaskRun, good.id).ended is not None
+
+
+@pytest.mark.parametrize("topic", ["TaskStarted", "StepTaken"])
+def test_an_event_that_is_nested_too_deep_is_damaged(topic: str) -> None:
+    deep = b'{"v":1,"time":' + b"[" * 9999 + b"]" * 9999 + b"}"
+    for read in (decode, decode_for_fold, decode_timestamp):
+        with pytest.raises(LogError, match="is damaged"):
+            read(topic, ID.hex, 1, deep)
