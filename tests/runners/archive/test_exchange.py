@@ -96,7 +96,7 @@ def first(lines: list[dict[str, Any]], kind: str) -> dict[str, Any]:
 BROKEN: dict[str, tuple[Change, str]] = {
     "no JSON": (lambda lines: lines.insert(3, {"raw": "{"}), "line 4 .*truncated"),
     "a line that is nested too deep": (
-        lambda lines: lines.insert(3, {"raw": "[" * 9999 + "]" * 9999}),
+        lambda lines: lines.insert(3, {"raw": '{"a":' * 9999 + "1" + "}" * 9999}),
         "line 4 .*recursion",
     ),
     "an empty line": (lambda lines: lines.insert(3, {"raw": ""}), "line 4 "),
