@@ -83,7 +83,8 @@ def serving(folder: Path) -> Iterator[Server]:
         server = Server(folder / "server")
     except subprocess.CalledProcessError:
         sys.exit(
-            f"no server starts in {folder}; root starts it as the user nobody, who must reach it: name another --folder"
+            f"PostgreSQL cannot start in {folder}: for root it runs as the user nobody, who cannot read that folder; "
+            "give another --folder"
         )
     try:
         yield server

@@ -15,12 +15,12 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 
+from grokputer.benchmarks.killed.asked import write_down
 from grokputer.benchmarks.vllm import start_server
 
 HOP = {"host", "content-length", "transfer-encoding", "connection"}
@@ -38,22 +38,19 @@ class Door:
         """Serve until the process is ended."""
         async with aiohttp.ClientSession(auto_decompress=False, timeout=aiohttp.ClientTimeout(600)) as self._client:
             app = web.Application(client_max_size=LONGEST)
-            app.router.add_route("*", "/{path:.*}", self._handler())
+            app.router.add_route("*", "/{path:.*}", self._handle)
             runner = web.AppRunner(app)
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", port).start()
             await asyncio.Event().wait()
 
-    def _handler(self) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        async def handle(request: web.Request) -> web.StreamResponse:
-            try:
-                return await self._pass(request)
-            except aiohttp.ClientConnectionError:
-                assert request.transport is not None
-                request.transport.abort()  # the server is not there, or not yet
-                return web.Response()
-
-        return handle
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return await self._pass(request)
+        except aiohttp.ClientConnectionError:
+            assert request.transport is not None
+            request.transport.abort()  # the server is not there, or not yet
+            return web.Response()
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:
         body, began = await request.read(), time.time()
@@ -63,7 +60,8 @@ class Door:
             kept = {name: value for name, value in got.headers.items() if name.lower() not in HOP}
             answer = web.StreamResponse(status=got.status, headers=kept)
             if request.method == "POST":
-                self._write(request.path, json.loads(body), began, got.status, await self._boot_of())
+                boot = await self._boot_of()
+                write_down(self._log, request.path, json.loads(body), began=began, boot=boot, status=got.status)
             await answer.prepare(request)
             async for piece in got.content.iter_any():
                 await answer.write(piece)
@@ -78,18 +76,6 @@ class Door:
             assert found is not None
             self._boot = found[1]
         return self._boot
-
-    def _write(self, path: str, body: dict[str, object], began: float, status: int, boot: str) -> None:
-        line = {
-            "time": began,
-            "boot": boot,
-            "path": path,
-            "model": body.get("model") or body.get("lora_name"),
-            "is_proof": "logprob_token_ids" in body or "prompt_logprobs" in body,
-            "status": status,
-        }
-        with self._log.open("a") as stream:
-            stream.write(json.dumps(line) + "\n")
 
 
 def main(port: int, log: Path, python: Path) -> None:

@@ -2,13 +2,11 @@
 
     python -m grokputer.benchmarks.killed.vllm_server PORT FILE
 
-Each request is a line of the file before its answer is sent: when it came, the start of the process, the address, the model,
-whether it belongs to a proof, and the status.
+Each request is a line of the file (``asked``).
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 import time
@@ -22,6 +20,8 @@ from fake_vllm import FakeVllm  # noqa: E402
 
 from grokputer.adapters.serving.base_model import Base  # noqa: E402
 from grokputer.adapters.serving.local import LocalModel  # noqa: E402
+
+from .asked import write_down  # noqa: E402
 
 BASE = "embedded"
 
@@ -44,16 +44,7 @@ class LoggedVllm(FakeVllm):
         """Answer, and write it down."""
         began = time.time()
         answer = super().take(path, body)
-        line = {
-            "time": began,
-            "boot": self.boot,
-            "path": path,
-            "model": body.get("model") or body.get("lora_name"),
-            "is_proof": "logprob_token_ids" in body,
-            "status": answer[0],
-        }
-        with self._log.open("a") as stream:
-            stream.write(json.dumps(line) + "\n")
+        write_down(self._log, path, body, began=began, boot=self.boot, status=answer[0])
         return answer
 
     def _read(self, path: Path, to: Path) -> Path:

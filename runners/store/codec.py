@@ -113,6 +113,10 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
 """From (topic, version) to the function that lifts a stored state of that version to the next."""
 
 
+UNREADABLE = (msgspec.DecodeError, ValueError, TypeError, AttributeError, RecursionError)
+"""The errors of a state that is no event's: no JSON, other fields, or nested too deep."""
+
+
 class Recorded(NamedTuple):
     """An event with its ``position``: its place in the one log, from 1."""
 
@@ -162,7 +166,7 @@ def decode(topic: str, originator_id: str, originator_version: int, state: bytes
     try:
         values = form.read(state)
         values["originator_id"], values["originator_version"] = _id(originator_id), originator_version
-    except (msgspec.DecodeError, ValueError, TypeError, AttributeError, RecursionError):
+    except UNREADABLE:
         # An earlier version, or damaged: the slower path below finds out which.
         return _decode_any(form.kind, originator_id, originator_version, state)
     if values.pop("v") != form.version:
@@ -177,7 +181,7 @@ def decode_timestamp(topic: str, originator_id: str, originator_version: int, st
     kind = EVENTS.get(topic)
     try:
         timestamp = _read_timestamp(state)
-    except (msgspec.DecodeError, ValueError, TypeError, RecursionError):
+    except UNREADABLE:
         return decode(topic, originator_id, originator_version, state)
     if kind is None or timestamp.v > kind.VERSION:
         return decode(topic, originator_id, originator_version, state)
@@ -190,7 +194,7 @@ def decode_for_fold(topic: str, originator_id: str, originator_version: int, sta
         return decode(topic, originator_id, originator_version, state)
     try:
         step = _read_step(state)
-    except (msgspec.DecodeError, ValueError, TypeError, RecursionError):
+    except UNREADABLE:
         return decode(topic, originator_id, originator_version, state)
     if step.v != StepTaken.VERSION:
         return decode(topic, originator_id, originator_version, state)
@@ -223,7 +227,7 @@ def _decode_any(cls: type[Event], originator_id: str, originator_version: int, s
         data["originator_version"] = originator_version
         msgspec.convert(data["time"], InAZone)
         return msgspec.convert(data, cls)
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (*UNREADABLE, KeyError) as error:
         raise LogError(
             f"event {originator_version} of {cls.TOPIC} {originator_id} is damaged ({error}); restore the log from a backup"
         ) from None

@@ -63,7 +63,7 @@ def serve(
 def _make_first_key(ledger: Ledger) -> None:
     """Make a key for the user where the log never had one, and print it.
 
-    It is called once the server listens: a start that fails must not print a key that nobody reads.
+    It is called after the server has begun to listen. So a start that fails prints no key.
     """
     from ...use_cases.access_keys import create_key, list_keys
 

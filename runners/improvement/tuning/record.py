@@ -47,8 +47,8 @@ class LoggedTuning(TuningRecord):
     def content(self) -> bytes:
         """The file, from the log as it is now.
 
-        It is built again once the log says that it leaves. So it leaves out whoever was forgotten before that. Whoever is
-        forgotten later is told which endpoint has it.
+        After the log records that the file leaves, the file is built again, because a person may have been forgotten in
+        between. A person who is forgotten later is told which endpoint has it.
         """
         self._require_allowed()
         sent = self._ledger.get(TrainingJob, self._id).sent
