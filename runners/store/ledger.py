@@ -346,6 +346,9 @@ class _Events(Application[UUID]):
         self._log = log
         super().__init__()
 
+    def __del__(self) -> None:
+        """Not the library's: it would close connections that a block which outlives the ledger still uses."""
+
     def construct_factory(self, env: Environment) -> InfrastructureFactory[Any]:
         # Always this factory: an environment variable cannot name code that opens the log.
         return LogFactory(self._log, env)

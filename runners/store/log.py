@@ -73,10 +73,6 @@ class Log:
         """Close this thread's connections; the next read opens another."""
         self.database.close()
 
-    def __del__(self) -> None:
-        if "database" in vars(self):
-            self.close()
-
     def read(self, first: int = 1, last: int | None = None, topics: Sequence[str] = ()) -> Iterator[Recorded]:
         """The events between two positions, inclusive, in order, fetched in batches.
 

@@ -77,6 +77,9 @@ class WriteLock:
             os.close(self._file)
         self._file = None
 
+    def __del__(self) -> None:
+        self.close()
+
     def _wait(self, file: int) -> None:
         """Wait in the kernel's queue, which has no time limit: a helper thread waits there, and is left behind at the limit."""
         self._file = None
