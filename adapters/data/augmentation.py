@@ -15,7 +15,9 @@ from dataclasses import replace
 
 from .examples import Example
 
-_WORD = re.compile(r"\b[^\W_]{3,}\b")
+_TOKEN = re.compile(r"\\(?:u[0-9a-f]{4}|x[0-9a-f]{2}|.)|\w+", re.IGNORECASE)
+"""An escape, such as the ``\\n`` of a new line, or a word."""
+_NAME = re.compile(r"[^\W_]{3,}")
 """The words that can be replaced: three or more letters and digits."""
 _PARTS = re.compile(r"(?P<head>[^:=\[\]]*)(?P<text>.*?)(?P<number>\[\d+\])(?P<typed>.*)", re.DOTALL)
 """The parts of a page line, or of an action on it: the element's kind, its text, its number, and the typed text."""
@@ -23,7 +25,7 @@ _PARTS = re.compile(r"(?P<head>[^:=\[\]]*)(?P<text>.*?)(?P<number>\[\d+\])(?P<ty
 
 def rename(examples: Sequence[Example], times: int, seed: int) -> list[Example]:
     """``times`` versions of each example with other names; none of examples that have no name to replace."""
-    shown = {word for example in examples for word in _WORD.findall(_shown(example).lower()) if word.isalpha()}
+    shown = {word for example in examples for word in _replaceable(_shown(example)) if word.isalpha()}
     vocabulary = sorted(shown)
     draw = random.Random(seed)
     varied = []
@@ -54,20 +56,32 @@ def _text_of(line: str) -> str:
 def _names(example: Example) -> list[str]:
     """The words to replace, in lower case, in order of appearance."""
     task = " ".join(line.removeprefix("task: ") for line in _lines(example) if line.startswith("task: "))
-    answer = _PARTS.fullmatch(example.completion)
-    if answer is None or example.has_tools:
+    if example.has_tools:
         return []
-    task_words, page_words = (_WORD.findall(text.lower()) for text in (task, _shown(example)))
-    answered, typed = (_WORD.findall(text.lower()) for text in (answer["text"], answer["typed"]))
+    task_words, page_words = (_replaceable(text) for text in (task, _shown(example)))
+    answer = _PARTS.fullmatch(example.completion)
+    answered, typed = (_replaceable(answer[part]) if answer else [] for part in ("text", "typed"))
     everything = _words(example)
     copied = [word for word in task_words if word in page_words or word in answered or word in typed]
     copied += [word for word in typed if word in page_words]
-    return [word for word in dict.fromkeys(copied) if not any(word in other for other in everything if word != other)]
+    # Words of an answer without an element, such as a key or a program, mean something.
+    kept = set() if answer else set(_replaceable(example.completion))
+    return [
+        word
+        for word in dict.fromkeys(copied)
+        if word not in kept and not any(word in other for other in everything if word != other)
+    ]
+
+
+def _replaceable(text: str) -> list[str]:
+    """The words of the text that can be replaced, in lower case."""
+    return [word for word in _TOKEN.findall(text.lower()) if _NAME.fullmatch(word)]
 
 
 def _words(example: Example) -> set[str]:
-    """All the words of prompt and answer, in lower case."""
-    return set(re.findall(r"[^\W_]+", f"{example.messages[-1]['content']} {example.completion}".lower()))
+    """All the words of prompt and answer, in lower case, without ``_``."""
+    tokens = _TOKEN.findall(f"{example.messages[-1]['content']} {example.completion}".lower())
+    return {word for token in tokens if not token.startswith("\\") for word in token.split("_") if word}
 
 
 def _like(name: str, word: str, draw: random.Random) -> str:
@@ -85,10 +99,12 @@ def _in_case_of(word: str, model: str) -> str:
 
 
 def _rename(example: Example, names: dict[str, str]) -> Example:
-    pattern = re.compile(r"\b(?:" + "|".join(map(re.escape, names)) + r")\b", re.IGNORECASE)
+    def new(token: re.Match[str]) -> str:
+        name = names.get(token[0].lower())
+        return token[0] if name is None else _in_case_of(name, token[0])
 
     def renamed(text: str) -> str:
-        return pattern.sub(lambda match: _in_case_of(names[match[0].lower()], match[0]), text)
+        return _TOKEN.sub(new, text)
 
     def line(text: str) -> str:
         if text.startswith("task: "):

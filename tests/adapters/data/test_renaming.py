@@ -84,6 +84,30 @@ def test_nothing_is_renamed_where_words_may_mean_something(task: str, line: str,
     assert rename([example(task, [line], completion), VOCABULARY], 3, 0) == []
 
 
+def test_a_new_line_in_a_text_is_no_part_of_the_word_after_it() -> None:
+    lines, completion = renamed(
+        example(
+            "Append the line harbor; save it.",
+            [r"textarea=tiger\nharbor\nlamp[1]", "p:amber birch cedar[2]"],
+            r"TYPEtextarea=tiger\nharbor\nlamp[1]tiger\nharbor\nlamp\nharbor",
+        )
+    )
+    other = lines[0].removeprefix("task: Append the line ").removesuffix("; save it.")
+    first, new, last = lines[1].removeprefix("textarea=").removesuffix("[1]").split(r"\n")
+    assert new == other
+    assert completion == rf"TYPE{lines[1]}{first}\n{other}\n{last}\n{other}"
+    assert not {"harbor", "tiger", "lamp", "nharbor"} & {first, new, last}
+
+
+def test_an_answer_without_an_element_keeps_its_words_and_the_rest_is_renamed() -> None:
+    lines, completion = renamed(
+        example("Save harbor in mousepad.", ["window:harbor[1]", "p:mousepad amber birch[2]"], "RUN mousepad")
+    )
+    assert completion == "RUN mousepad"
+    assert lines[0] != "task: Save harbor in mousepad." and lines[0].endswith(" in mousepad.")
+    assert lines[1] == f"window:{lines[0].removeprefix('task: Save ').removesuffix(' in mousepad.')}[1]"
+
+
 def test_words_with_digits_keep_their_shape() -> None:
     _, completion = renamed(example('Type "a7Q".', ["input.text[1]"], "TYPEinput.text[1]a7Q"))
     letters = completion.removeprefix("TYPEinput.text[1]")
