@@ -1,4 +1,4 @@
-"""What 48 corrections teach a language model on a desktop: success by family before and after, and the metrics of the roles.
+"""What 40 corrections teach a language model on a desktop: success by family before and after, and the metrics of the roles.
 
     python benchmarks/desktop_loop.py --out desktop-loop --seeds 1 2 3    # hours on two cores; started again, it continues
     python benchmarks/desktop_loop.py --out desktop-loop --from-log       # the same tables, from the logs alone

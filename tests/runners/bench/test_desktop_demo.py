@@ -19,7 +19,7 @@ from command_line import call
 from grokputer.domain.errors import EnvironmentUnavailable
 from grokputer.domain.events import TaskCorrected, TaskRated
 from grokputer.runners.bench.demo import run_demo, scores
-from grokputer.runners.bench.desktop import CORRECTIONS, FAMILIES, SETTINGS, TAUGHT, UNTAUGHT, plan_desktop
+from grokputer.runners.bench.desktop import EACH, FAMILIES, SETTINGS, TAUGHT, UNTAUGHT, plan_desktop
 from grokputer.runners.bench.loop import Display, Loop, open_loop
 from grokputer.runners.bench.plan import Plan, Planned
 from grokputer.runners.environments.desktop.tasks.families import OWN
@@ -56,7 +56,7 @@ def _measured(cycle: int) -> list[Planned]:
 
 def test_feedback_has_each_family_equally_often_and_at_most_sixty_runs() -> None:
     counts = Counter(planned.task for planned in PLAN.rated(1, "feedback"))
-    assert counts == dict.fromkeys(FAMILIES, CORRECTIONS // len(FAMILIES)) and CORRECTIONS <= 60
+    assert counts == dict.fromkeys(FAMILIES, EACH) and sum(counts.values()) <= 60
 
 
 def test_no_measured_seed_is_rated_and_none_is_measured_twice() -> None:
