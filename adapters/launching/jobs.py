@@ -80,10 +80,11 @@ class JobTraining(LaunchedTraining[TrainingResult]):
             if now() >= look_at:
                 look_at, self.last = now() + self.launcher.poll_s, self._look()
                 self._over = self._over + 1 if self.last.state in (JobState.ENDED, JobState.UNKNOWN) else 0
-                silent_since = silent_since if self.last.state == JobState.UNSAID else now()
+                is_heard = self.is_submitted and self.last.state != JobState.UNSAID
+                silent_since = now() if is_heard else silent_since
             if not is_silence_told and now() - silent_since >= SILENT_S:
                 is_silence_told = True
-                yield f"{self.launcher.scheduler.place} does not answer ({self.last.words}); it is asked again"
+                yield self._say_silence()
             yield from self._new(lines)
             pending_since = (pending_since or now()) if self.last.state == JobState.PENDING else None
             for_s = 0.0 if pending_since is None else now() - pending_since
@@ -100,6 +101,12 @@ class JobTraining(LaunchedTraining[TrainingResult]):
                 return Sight(JobState.PENDING, str(error))
             self.is_submitted = True
         return self.launcher.scheduler.look(self.launcher.name)
+
+    def _say_silence(self) -> str:
+        """Why nothing is known of the job, and what happens next."""
+        if not self.is_submitted:
+            return f"{self.last.words}; it is submitted again"
+        return f"{self.launcher.scheduler.place} does not answer ({self.last.words}); it is asked again"
 
     def result(self) -> TrainingResult:
         """The finished training, its weights as they were when it finished. Raises as the port says."""

@@ -105,7 +105,7 @@ class Fleet:
         """For what has sockets, whose paths must be short. Ray has some among temporary files. Removed at the end."""
         self.short.chmod(0o755)  # PostgreSQL does not run as root
         self._settings = settings
-        names = (*GATEWAYS, *VLLMS, RAY, "dashboard", "client", S3, "objects")
+        names = (*GATEWAYS, *VLLMS, RAY, "dashboard", S3, "objects")
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         for name in ("home", "output", "log", "vllm", "shared"):
             (folder / name).mkdir(parents=True)
@@ -194,7 +194,6 @@ class Fleet:
 
     def _ray(self) -> Command:
         words = head_words(self.ports[RAY], self.ports["dashboard"], self.short / "ray")
-        words.append(f"--ray-client-server-port={self.ports['client']}")
         jobs = RayJobs(self.url("dashboard"), 0, "python")
         return Command(
             RAY,

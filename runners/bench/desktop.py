@@ -18,8 +18,8 @@ FAMILIES = ("fill-form", "choose-row", "append-line", "line-numbers", "delete-fi
 """The families of the demo: dialogs, an editor, a setting, files, several windows. Each takes two or three steps."""
 
 EACH = 5
-"""Rated runs of each family before the training, and so the most corrections that it learns from; chosen: with eight epochs all of
-the demo takes less than 20 minutes on two slow cores. The operators' requirements allow 60 corrections in all."""
+"""Rated runs of each family before the training, and so the most corrections that it learns from; chosen: with eight
+epochs all of the demo takes less than 20 minutes on two slow cores. The operators' requirements allow 60 corrections."""
 
 TAUGHT, UNTAUGHT = "taught", "never taught"
 """The groups that are measured."""

@@ -33,11 +33,16 @@ class Cluster:
 
 
 def head_words(head: int, dashboard: int, folder: Path) -> list[str]:
-    """The command of a head with two processors and no GPU; ``folder`` has a short path."""
+    """The command of a head with two processors and no GPU; ``folder`` has a short path.
+
+    Ray's own default for two of its ports is one number for all clusters of a machine, and the cluster that finds it taken
+    accepts no job and says nothing: 0 takes a free one for its agent, and has no server of the old client.
+    """
     return [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", f"--port={head}"),
         *(f"--dashboard-port={dashboard}", "--num-cpus=2", "--num-gpus=0", "--disable-usage-stats"),
         *("--object-store-memory=80000000", f"--temp-dir={folder}"),
+        *("--dashboard-agent-listen-port=0", "--ray-client-server-port=0"),
     ]
 
 

@@ -128,6 +128,22 @@ def test_a_job_that_cannot_be_submitted_is_pending_until_it_can(queue: ShellSche
     assert queue.done("started") == ["grokputer-7-1"]
 
 
+def test_a_queue_that_takes_no_job_for_long_is_told_once(queue: ShellScheduler, spec: TrainingJobSpec) -> None:
+    queue.has("closed")
+    clock = itertools.count(0, 40)
+    notes: list[str] = []
+    waits = itertools.count(1)
+
+    def wait(waiting: Waiting) -> None:
+        if next(waits) == 20:
+            queue.is_no_longer("closed")
+
+    patient = JobLauncher(queue.port, "grokputer-7-1", POLL_S, monotonic=lambda: float(next(clock)))
+    assert train(spec, say=notes.append, on_wait=wait, launcher=patient).steps == 4
+    [line] = notes
+    assert "3 for job grokputer-7-1: the queue is closed; it is submitted again" in line
+
+
 def test_a_scheduler_that_does_not_answer_says_nothing_about_the_job(
     queue: ShellScheduler, spec: TrainingJobSpec
 ) -> None:
