@@ -131,6 +131,8 @@ class Run:
             finally:
                 self.programs.end()
                 self.supervisor.end()
+            if ended:
+                self.fleet.keep_logs()
             self.fleet.stop(keeps=(POSTGRES, S3, "objects"))
             return {"the run came to its end": ended, **self._check(), **self._clean_up()}
         finally:

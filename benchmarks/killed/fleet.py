@@ -227,6 +227,11 @@ class Fleet:
             self.parts.remove(part)
             part.stop()
 
+    def keep_logs(self) -> None:
+        """Copy what Ray wrote about itself into the folder, for whoever looks for a fault."""
+        for session in self.short.glob("ray/session_2*"):
+            shutil.copytree(session / "logs", self.folder / "output" / f"{RAY}-{session.name}", dirs_exist_ok=True)
+
     def remove(self) -> None:
         """Remove what lies outside the folder."""
         shutil.rmtree(self.short, ignore_errors=True)

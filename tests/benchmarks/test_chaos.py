@@ -1,15 +1,20 @@
-"""The chaos run: its plan of kills, and its checks, each of which can fail."""
+"""The chaos run: its plan of kills, its checks, each of which can fail, and a short run of the whole."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from places import ROOT
 
+from grokputer.benchmarks import chaos
 from grokputer.benchmarks.killed import checks, plan
 from grokputer.benchmarks.killed.parts import Outage
 from grokputer.benchmarks.killed.plan import Phase, Plan, Progress
@@ -115,3 +120,25 @@ def test_an_answer_of_a_server_before_its_proof_or_after_another_start_is_found(
     assert "proven at" in found(proven - 1)[0]
     assert "proven at None" in found(proven + 1, "another start")[0]
     assert found(proven + 1, is_proof=True) == [f"{ENDPOINT} answered by no adapter"]
+
+
+@pytest.mark.slow
+def test_a_fleet_whose_every_part_is_killed_once_loses_nothing_and_learns_once(tmp_path: Path) -> None:
+    if missing := chaos.complain():
+        pytest.skip(missing)
+    out, home = tmp_path / "out", tmp_path / "home"
+    home.mkdir()  # what other tests leave at home is not this run's
+    words = [
+        sys.executable,
+        ROOT / "benchmarks" / "chaos.py",
+        "--minutes",
+        "3",
+        "--once",
+        "--per-second",
+        "1.5",
+        "--out",
+        out,
+    ]
+    environment = {**os.environ, "HOME": str(home)}
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-8000:]}"

@@ -45,10 +45,10 @@ class PostgresStore:
     remains = "the server's journal, archives of it, replicas, base backups and dumps hold deleted words until they are removed"
 
     def __init__(self, url: str, label: str) -> None:
+        self._threads = threading.local()
         self._target = Target(url, label)
         self._fence = Fence()
         self._turn = Turn(self._target, locks.key_of(self._target.schema, "turn"), self._fence)
-        self._threads = threading.local()
         self.label, self.address = self._target.label, url
         self.path: Path = self._target.path
         self.file: Path | None = None
@@ -293,6 +293,9 @@ class PostgresStore:
             rows = self._threads.__dict__.pop(name, None)
             if rows is not None:
                 rows.close()
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class _Changes:

@@ -76,24 +76,9 @@ def is_as_it_lies(path: Path) -> bool:
     return not any(journal.exists() and journal.stat().st_size for journal in journals)
 
 
-class _Connection(sqlite3.Connection):
-    """A connection that closes without a word once nothing can use it any more.
-
-    Nothing else may close it when its log is dropped: SQLite's module crashes where that happens inside of a statement.
-    """
-
-    def __del__(self) -> None:
-        pass
-
-
 def _connect(path: Path, options: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"{uri(path)}?{options}",
-        uri=True,
-        timeout=LOCK_TIMEOUT_S,
-        isolation_level=None,
-        check_same_thread=False,
-        factory=_Connection,
+        f"{uri(path)}?{options}", uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
     try:
         # The build's default may be weaker, and a commit that a power cut undoes would be a lost event.

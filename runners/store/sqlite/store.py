@@ -35,11 +35,11 @@ class SqliteStore:
     losses = 0
 
     def __init__(self, path: Path) -> None:
+        self._threads = threading.local()
         self.path: Path = path
         self.file: Path | None = path
         self.label = str(path)
         self.address = os.path.realpath(path)  # Path.resolve raises on a loop of links
-        self._threads = threading.local()
         self._is_folder_writable = is_folder_writable(path)
 
     def require(self) -> None:
@@ -229,6 +229,11 @@ class SqliteStore:
             connection = self._threads.__dict__.pop(name, None)
             if connection is not None:
                 connection.close()
+
+    def __del__(self) -> None:
+        # Here and not in the log: a block that uses a connection holds the store alone, and SQLite's module crashes where
+        # its connection is closed inside of a statement.
+        self.close()
 
 
 class _Changes:

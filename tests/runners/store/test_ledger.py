@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import json
-import os
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -373,43 +371,3 @@ def test_many_texts_are_read_together_stored_or_not_and_missing_ones_are_left_ou
     missing = "sha256:" + "0" * 64
     wanted = [*keys, pending, missing] * 400
     assert story.ledger.get_contents(wanted) == {key: story.ledger.get_content(key) for key in [*keys, pending]}
-
-
-def test_a_block_that_reads_may_outlive_its_ledger(place: Place) -> None:
-    begin(place)
-    with Ledger.open(place).reading() as rows:
-        gc.collect()  # the ledger is a cycle that nothing names
-        assert rows.execute("SELECT MAX(position) FROM stored_events").fetchone() == (3,)
-
-
-def test_a_statement_is_not_interrupted_by_the_end_of_its_ledger(tmp_path: Path) -> None:
-    begin(tmp_path / "events.db")
-    with Ledger.open(tmp_path / "events.db").reading() as rows:
-        assert isinstance(rows, sqlite3.Connection)
-        statements = (f"SELECT {number} FROM stored_events" for number in range(2000))
-        thresholds = gc.get_threshold()
-        gc.set_threshold(1)
-        try:
-            assert all(rows.execute(statement).fetchone() for statement in statements)
-        finally:
-            gc.set_threshold(*thresholds)
-
-
-def test_a_ledger_that_is_dropped_leaves_no_file_open(tmp_path: Path) -> None:
-    def open_files() -> int:
-        gc.collect()
-        return len(os.listdir("/proc/self/fd"))
-
-    begin(tmp_path / "events.db")
-    before = open_files()
-    for _ in range(3):
-        ledger = Ledger.open(tmp_path / "events.db")
-        change(ledger, 40)
-        change_views(ledger)
-        del ledger
-    assert open_files() == before
-
-
-def change_views(ledger: Ledger) -> None:
-    with ledger.changing_views() as rows:
-        rows.execute("INSERT OR REPLACE INTO checkpoints VALUES ('here', 1, '')")
