@@ -35,14 +35,14 @@ class Cluster:
 def head_words(head: int, dashboard: int, folder: Path) -> list[str]:
     """The command of a head with two processors and no GPU; ``folder`` has a short path.
 
-    Ray's own default for two of its ports is one number for all clusters of a machine, and the cluster that finds it taken
-    accepts no job and says nothing: 0 takes a free one for its agent, and has no server of the old client.
+    Ray's default for two more of its ports is one number for all clusters of a machine. The cluster that finds that of its
+    agent taken accepts no job, and says nothing.
     """
     return [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", f"--port={head}"),
         *(f"--dashboard-port={dashboard}", "--num-cpus=2", "--num-gpus=0", "--disable-usage-stats"),
         *("--object-store-memory=80000000", f"--temp-dir={folder}"),
-        *("--dashboard-agent-listen-port=0", "--ray-client-server-port=0"),
+        *("--dashboard-agent-listen-port=0", f"--ray-client-server-port={free_port()}"),
     ]
 
 
@@ -57,7 +57,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with (tmp_path_factory.mktemp("ray") / "log").open("wb") as log:
         process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
         try:
-            wait_until(lambda: RayJobs(address, 0, "python").look("none").state == JobState.UNKNOWN, 180)
+            jobs = RayJobs(address, 0, "python")
+            wait_until(lambda: process.poll() is not None or jobs.look("none").state == JobState.UNKNOWN, 180)
+            assert process.poll() is None, Path(log.name).read_text()[-2000:]
             yield Cluster(address, f"127.0.0.1:{head}")
         finally:
             os.killpg(process.pid, signal.SIGTERM)
