@@ -31,6 +31,8 @@ NO_BUCKET = re.compile("<Code>(NoSuchBucket|ContainerNotFound)</Code>")
 """What the providers say, in an error, of a bucket that is not there: S3 and Google Cloud, and Azure."""
 KEYLESS = re.compile(r"//(169\.254\.169\.254|metadata\.google\.internal)/")
 """The addresses at which obstore asks the providers' own machines for keys, where it was given none."""
+CERTLESS = "No CA certificates were loaded"
+"""What obstore says on a machine without certificates of authorities, also of an address without TLS."""
 KEYS = {
     "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "gs": "GOOGLE_SERVICE_ACCOUNT",
@@ -168,6 +170,8 @@ class Bucket(Objects):
             return f"there is no bucket {path.partition('/')[0]}; make it there, or set registry.url to another place"
         if KEYLESS.search(str(error)):
             return f"it has no keys here; set {KEYS[scheme]}"
+        if CERTLESS in str(error):
+            return "this machine has no certificates of authorities; install them (Debian: ca-certificates)"
         return _in_short(error)
 
 

@@ -306,6 +306,17 @@ def test_a_bucket_without_keys_names_the_variables(url: str, variable: str, monk
         raise OSError(asked)
 
 
+def test_a_machine_without_certificates_is_told_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_s3(monkeypatch, "http://127.0.0.1:9")
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    with pytest.raises(
+        RegistryError, match=r"no certificates of authorities; install them \(Debian: ca-certificates\)$"
+    ):
+        Bucket("s3://adapters/demo").create("x", b"1")
+
+
 def test_a_file_is_no_empty_registry(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
