@@ -30,9 +30,9 @@ def rename(examples: Sequence[Example], times: int, seed: int) -> list[Example]:
     draw = random.Random(seed)
     varied = []
     for example in examples:
-        names = _names(example)
+        names, own = _names(example), _words(example)
+        others = [word for word in vocabulary if word not in own]
         for _ in range(times if names else 0):
-            others = [word for word in vocabulary if word not in _words(example)]
             if len(others) >= len(names):
                 new = zip(names, draw.sample(others, len(names)), strict=True)
                 varied.append(_rename(example, {name: _like(name, word, draw) for name, word in new}))
@@ -64,13 +64,21 @@ def _names(example: Example) -> list[str]:
     everything = _words(example)
     copied = [word for word in task_words if word in page_words or word in answered or word in typed]
     copied += [word for word in typed if word in page_words]
-    # Words of an answer without an element, such as a key or a program, mean something.
-    kept = set() if answer else set(_replaceable(example.completion))
+    kept = _kept(example)
     return [
         word
         for word in dict.fromkeys(copied)
         if word not in kept and not any(word in other for other in everything if word != other)
     ]
+
+
+def _kept(example: Example) -> set[str]:
+    """The words of actions and lines without an element, such as a program's name: they stay as they are."""
+    lines = [*_lines(example), example.completion, example.rejected]
+    kept = [
+        line for line in lines if not line.startswith("task: ") and not _PARTS.fullmatch(line.removeprefix("did: "))
+    ]
+    return set(_replaceable(" ".join(kept)))
 
 
 def _replaceable(text: str) -> list[str]:

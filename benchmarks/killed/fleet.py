@@ -228,7 +228,7 @@ class Fleet:
             part.stop()
 
     def keep_logs(self) -> None:
-        """Copy what Ray wrote about itself into the folder, for whoever looks for a fault."""
+        """Copy Ray's own logs into the folder. They may say why a run did not end."""
         for session in self.short.glob("ray/session_2*"):
             shutil.copytree(session / "logs", self.folder / "output" / f"{RAY}-{session.name}", dirs_exist_ok=True)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -32,9 +32,9 @@ def load_moment(connection: Rows, position: int | None = None) -> State | None:
     Raises errors of the database, and ``LogError`` for a damaged snapshot.
     """
     head = _find_head(connection, position)
-    if head is None or _read(head, _Versioned).version != VERSION:
+    if head is None or decode(head, _Versioned).version != VERSION:
         return None
-    places = _read(head, _Head).parts
+    places = decode(head, _Head).parts
     parts = _parts(connection, places)
     if lost := places.keys() - parts.keys():
         raise damaged(LookupError(f"part {min(lost)} is lost"))
@@ -102,7 +102,7 @@ def find_before(connection: Rows, position: int, prefix: str = "") -> Snapshot |
     head = _find_head(connection, position - 1, prefix)
     if head is None:
         return None
-    latest = _read(head, _Head)
+    latest = decode(head, _Head)
     return Snapshot(latest.position, latest.parts, _parts(connection, latest.parts, prefix))
 
 
@@ -117,7 +117,7 @@ def is_of_another_program(connection: Rows, prefix: str = "") -> bool:
     """Whether the newest snapshot is of a program with another fold or other events, or is unreadable."""
     newest = _find_head(connection, None, prefix)
     try:
-        return newest is not None and _read(newest, _Head).version != VERSION
+        return newest is not None and decode(newest, _Head).version != VERSION
     except LogError:
         return True
 
@@ -129,16 +129,6 @@ class _Versioned(msgspec.Struct):
 class _Head(_Versioned):
     position: int
     parts: dict[str, int]
-
-
-S = TypeVar("S", bound=_Versioned)
-
-
-def _read(head: bytes, form: type[S]) -> S:
-    try:
-        return msgspec.json.decode(head, type=form)
-    except (msgspec.DecodeError, UnicodeError, TypeError, RecursionError) as error:
-        raise damaged(error) from error
 
 
 def _find_head(connection: Rows, position: int | None, prefix: str = "") -> bytes | None:

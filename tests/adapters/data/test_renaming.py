@@ -108,6 +108,24 @@ def test_an_answer_without_an_element_keeps_its_words_and_the_rest_is_renamed() 
     assert lines[1] == f"window:{lines[0].removeprefix('task: Save ').removesuffix(' in mousepad.')}[1]"
 
 
+def test_a_word_of_a_line_that_cannot_be_renamed_is_kept_everywhere() -> None:
+    lines, completion = renamed(
+        example(
+            "Save harbor beside lantern.",
+            ["window:harbor[1]", "window:lantern[2]", "p:amber birch[3]"],
+            "CLICKwindow:harbor[1]",
+            "RUN mousepad harbor",
+        )
+    )
+    assert lines[4] == "did: RUN mousepad harbor"
+    assert completion == lines[1].replace("window", "CLICKwindow") == "CLICKwindow:harbor[1]"
+    assert (
+        lines[2]
+        == f"window:{lines[0].removeprefix('task: Save harbor beside ').removesuffix('.')}[2]"
+        != "window:lantern[2]"
+    )
+
+
 def test_words_with_digits_keep_their_shape() -> None:
     _, completion = renamed(example('Type "a7Q".', ["input.text[1]"], "TYPEinput.text[1]a7Q"))
     letters = completion.removeprefix("TYPEinput.text[1]")
