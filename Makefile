@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
-.PHONY: demo demo-llm demo-desktop test test-all check wheel weights bfcl tools monitoring gym registry setup clean
+.PHONY: demo demo-llm demo-desktop test test-all check wheel weights bfcl tools monitoring gym registry containers setup clean
 
 demo: setup
 	$(BIN)/grokputer demo
@@ -18,7 +18,7 @@ demo-desktop: weights  # the same with a language model that uses programs on a 
 test: check tools
 	$(PYTEST) -m "not slow"
 
-test-all: test wheel weights bfcl monitoring gym registry
+test-all: test wheel weights bfcl monitoring gym registry containers
 	$(PYTEST) -m slow
 
 check: setup
@@ -54,6 +54,11 @@ gym: .venv/gym/ready  # BrowserGym, for its slow tests
 
 .venv/gym/ready: .venv/ready scripts/browsergym.txt
 	scripts/test_tools.sh gym
+
+containers: .venv/compose/ready
+
+.venv/compose/ready: .venv/ready scripts/test_tools.sh
+	scripts/test_tools.sh containers
 
 setup: .venv/ready
 

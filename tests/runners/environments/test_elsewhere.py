@@ -13,6 +13,10 @@ from scheduler import wait_until
 
 from grokputer.domain.errors import EnvironmentUnavailable, UnknownTask
 from grokputer.domain.events import Capability
+from grokputer.domain.page.messages import Page
+from grokputer.domain.page.plan import parse_plan
+from grokputer.runners.environments.browser import find_browser
+from grokputer.runners.environments.desktop.screen.parts import check_programs
 from grokputer.runners.environments.elsewhere import Elsewhere, Seats
 from grokputer.runners.wiring.environments import open_environment
 
@@ -63,6 +67,85 @@ def test_parallel_episodes_do_not_meet(shell: Elsewhere) -> None:
         assert page.reward == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [("miniwob", "click-button"), ("web", "write-mail"), ("desktop", "fill-form"), ("desktop", "new-folder")],
+)
+def test_browsers_and_desktops_are_used_in_an_actor_and_end_with_it(cluster: Cluster, name: str, task: str) -> None:
+    program = program_of(name)
+    before = {*processes_with(program)}
+    place = Elsewhere(partial(open_environment, name), cluster.head, 1)
+    try:
+        seats = [place.beside(number) for number in range(2)]
+        begun = [seat.reset(task, number) for number, seat in enumerate(seats)]
+        assert all(page.lines for page in begun)
+        assert [play(seat, page, task) for seat, page in zip(seats, begun, strict=True)] == [1, 1]
+        del seats
+        most = len({*processes_with(program)} - before)
+        assert most
+        for seed in range(3):
+            seat = place.beside(0)
+            assert play(seat, seat.reset(task, seed), task) == 1
+        assert len({*processes_with(program)} - before) <= most, "later episodes use what the first ones started"
+    finally:
+        place.close()
+    wait_until(lambda: not {*processes_with(program)} - before)
+
+
+def program_of(name: str) -> str:
+    """The program that the environment starts; without it the test is skipped."""
+    try:
+        if name == "desktop":
+            check_programs()
+            return "Xvfb"
+        return str(find_browser())
+    except EnvironmentUnavailable as error:
+        pytest.skip(str(error))
+
+
+def play(place: Elsewhere, page: Page, task: str) -> float:
+    """The reward of the demonstration, played from this page."""
+    script, done = place.demonstrate(task), list[str]()
+    while not page.is_done:
+        done.append(script(page, done))
+        page = place.act(done[-1])
+    return page.reward
+
+
+def test_a_plan_is_demonstrated_where_the_episode_is_played(cluster: Cluster) -> None:
+    place = Elsewhere(partial(open_environment, "long"), cluster.head, 1)
+    try:
+        page = place.reset("two-parts", 3)
+        script = place.demonstrate_plan("two-parts")
+        plan = parse_plan(script.plan(page))
+        assert plan is not None and len(plan) == 2
+        for goal in plan:
+            history: list[str] = []
+            while (action := script.act(page, history, goal.words)) != "DONE" and not page.is_done:
+                history.append(action)
+                page = place.act(action)
+        assert page.is_done and page.reward == 1
+    finally:
+        place.close()
+
+
+def test_episodes_that_are_over_leave_their_seats(cluster: Cluster) -> None:
+    place, task = Elsewhere(partial(open_environment, "shell"), cluster.head, 2), first_task()
+    for _ in range(5):
+        seats = [place.beside(number) for number in range(4)]
+        assert len([seat.reset(task, 1) for seat in seats]) == 4
+        taken = [{*seats} for seats in place._pool._taken]
+        assert taken == [{0, 1}, {0, 1}]
+        del seats
+        assert place._pool._taken == [set(), set()]
+    place.close()
+
+
+def test_nothing_is_done_before_an_episode_begins(shell: Elsewhere) -> None:
+    with pytest.raises(EnvironmentUnavailable, match="no episode is running"):
+        shell.act("RUN true")
+
+
 def test_an_unknown_task_is_refused_as_it_is_here(shell: Elsewhere) -> None:
     with pytest.raises(UnknownTask):
         shell.reset("no-such-task", 1)
@@ -89,4 +172,4 @@ def _can_begin(shell: Elsewhere, task: str) -> bool:
 
 def test_an_episode_of_an_actor_that_was_started_again_is_lost_and_never_begun_by_itself() -> None:
     seats = Seats(partial(open_environment, "shell"))
-    assert "was started again" in str(seats.ask(0, first_task(), "act", "RUN true"))
+    assert "was started again" in str(seats.ask(0, "act", "RUN true"))
