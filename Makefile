@@ -35,7 +35,7 @@ weights: setup  # the model smollm2, 93 MB, for its slow tests
 bfcl: setup  # tasks and checker of a benchmark, 2 MB, for the benchmark and its slow tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r scripts/bfcl.txt
 
-registry: .venv/s3/ready  # a server of S3's protocol, for its slow tests
+registry: .venv/s3/ready  # servers of the protocols of S3 and Azure, for their slow tests
 
 .venv/s3/ready: .venv/ready scripts/test_tools.sh
 	scripts/test_tools.sh registry

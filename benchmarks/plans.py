@@ -1,7 +1,7 @@
 """What learning plans is worth: success on long tasks with plans and without, after the same corrections of the same tasks.
 
     python benchmarks/plans.py    # the embedded model on boards
-    python benchmarks/plans.py --environment long --base smollm2 --rated 16 --measured 16 --parts 3 --steps 5
+    python benchmarks/plans.py --environment long --base smollm2 --rated 20 --measured 20 --parts 3 --steps 5 --epochs 8 --rate 1e-3
 
 The base tries ``--rated`` long tasks, once in runs that plan and once in runs that do not. The reviewer rates each run and
 corrects it by the environment's demonstration. An adapter is trained from these corrections for role ``action``, and with
@@ -50,7 +50,7 @@ FAMILIES = ("make-folder", "make-file", "delete-file", "back-up")
 ROLES = ("action", "decomposition", "recovery")
 SETTINGS = (
     *(("run.max_resamples", 0), ("run.max_plans", 1), ("run.max_tokens", 24), ("decomposition.run.max_tokens", 120)),
-    *(("training.accumulation", 1), ("training.epochs", 3)),
+    ("training.accumulation", 1),
 )
 """The same for both ways. An act has up to 16 tokens, a plan about 25 for each part. Few examples take many small steps."""
 
@@ -202,6 +202,8 @@ def main() -> None:
     options.add_argument("--measured", type=int, default=40, help="measured runs of each way")
     options.add_argument("--parts", type=int, default=4, help="parts of each task")
     options.add_argument("--steps", type=int, default=8, help="acts of a measured run, at most")
+    options.add_argument("--epochs", type=int, default=3, help="passes over the acts")
+    options.add_argument("--rate", type=float, help="the learning rate; default: that of the preset")
     options.add_argument("--show", action="store_true", help="print every step that is measured")
     options.add_argument("--plans", nargs="+", default=["never", "always"], help="values of run.plan to measure")
     options.add_argument("--families", default=",".join(FAMILIES))
@@ -218,6 +220,8 @@ def _measure_way(folder: Path, mode: str, arguments: argparse.Namespace) -> None
     """Correct, train and measure in one way, and print its line."""
     ledger, families = Ledger.create(folder / "events.db"), arguments.families.split(",")
     further = {"run.plan": mode, "model.base": arguments.base, "decomposition.training.epochs": PLANNER_EPOCHS}
+    further |= {"training.epochs": arguments.epochs}
+    further |= {} if arguments.rate is None else {"training.learning_rate": arguments.rate}
     _set(ledger, dict(SETTINGS) | further | {"run.max_steps": arguments.steps})
     with Services(ledger, process_new_events(ledger)) as services:
         place = Board() if arguments.environment == "board" else services.environment("long")

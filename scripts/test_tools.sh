@@ -1,6 +1,6 @@
 #!/bin/sh
 # Gets what tests need beside Python: two npm packages for all of them, and for the slow ones with "monitoring" Prometheus and
-# Alertmanager, with "gym" BrowserGym and with "registry" a server of S3's protocol, these two in environments of their own, and
+# Alertmanager, with "gym" BrowserGym and with "registry" servers of the protocols of S3 and Azure, all in environments of their own, and
 # with "containers" podman and what checks deploy/. Debian's packages of "monitoring" are unpacked into .venv/monitoring and not
 # installed, so no service starts.
 set -eu
@@ -8,6 +8,13 @@ cd "$(dirname "$0")/.."
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+install_node() {
+    command -v npm >/dev/null && return
+    echo "tools: installing Node.js"
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null
 }
 
 if [ "${1:-}" = monitoring ]; then
@@ -49,14 +56,12 @@ if [ "${1:-}" = registry ]; then
     # An environment of its own, because its dependencies and those of the program exclude each other.
     "${PYTHON:-python3}" -m venv .venv/s3
     .venv/s3/bin/pip install --quiet --disable-pip-version-check --no-compile "moto[server]==5.2.5"
+    install_node
+    npm install --prefix .venv/azure --silent --no-audit --no-fund azurite@3.35.0
     touch .venv/s3/ready
     exit
 fi
 
-if ! command -v npm >/dev/null; then
-    echo "tools: installing Node.js"
-    as_root apt-get update -qq
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null
-fi
+install_node
 npm --prefix tests/node ci --silent
 touch tests/node/node_modules/ready

@@ -1,6 +1,7 @@
 """Adapters are published whole or not at all, under a name that never means other weights, and pulled only as they were.
 
-The same holds for a folder, for the Hugging Face Hub and, in the slow tests, for a server that speaks S3's protocol.
+The same holds for a folder, for the Hugging Face Hub and, in the slow tests, for servers that speak the protocols of S3 and of
+Azure's blobs.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from threading import Thread
 
 import obstore
 import pytest
+from azure_server import VARIABLES as AZURE
+from azure_server import azure_server
 from hub_repositories import TOKEN, HubRepositories
 from s3_server import VARIABLES, s3_server
 
@@ -38,6 +41,12 @@ def s3() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with azure_server("adapters", tmp_path_factory.mktemp("azure")) as url:
+        yield url
+
+
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubRepositories]:
     with HubRepositories() as hub:
@@ -51,12 +60,20 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubRepositories]:
 
 
 def at_s3(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    set_all(monkeypatch, {**VARIABLES, "AWS_ENDPOINT_URL": url})
+
+
+def at_azure(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    set_all(monkeypatch, {**AZURE, "AZURE_STORAGE_ENDPOINT": url})
+
+
+def set_all(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)  # the tests' folder has no certificates, and obstore wants some
-    for name, value in {**VARIABLES, "AWS_ENDPOINT_URL": url}.items():
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
 
 
-@pytest.fixture(params=["folder", "hub", pytest.param("s3", marks=pytest.mark.slow)])
+@pytest.fixture(params=["folder", "hub", *(pytest.param(name, marks=pytest.mark.slow) for name in ("s3", "azure"))])
 def registry(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PublishedAdapters:
     """An empty registry of each kind."""
     if request.param == "folder":
@@ -64,8 +81,10 @@ def registry(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     if request.param == "hub":
         request.getfixturevalue("hub")
         return HubRegistry("hf://me/adapters")
-    at_s3(monkeypatch, request.getfixturevalue("s3"))
-    return ObjectRegistry(Bucket(f"s3://adapters/{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]}"))
+    at = at_s3 if request.param == "s3" else at_azure
+    at(monkeypatch, request.getfixturevalue(request.param))
+    scheme, place = "s3" if request.param == "s3" else "az", hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]
+    return ObjectRegistry(Bucket(f"{scheme}://adapters/{place}"))
 
 
 @pytest.fixture
@@ -324,10 +343,19 @@ def test_a_file_is_no_empty_registry(tmp_path: Path) -> None:
         ObjectRegistry(Folder(file)).find("lora-v1")
 
 
+@pytest.fixture(params=["s3", "az"])
+def scheme(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A scheme whose URLs lead to the server of this machine."""
+    if request.param == "s3":
+        at_s3(monkeypatch, request.getfixturevalue("s3"))
+    else:
+        at_azure(monkeypatch, request.getfixturevalue("azure"))
+    return str(request.param)
+
+
 @pytest.mark.slow
-def test_a_bucket_refuses_a_second_object_under_a_key(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    at_s3(monkeypatch, s3)
-    bucket = Bucket("s3://adapters/twice")
+def test_a_bucket_refuses_a_second_object_under_a_key(scheme: str) -> None:
+    bucket = Bucket(f"{scheme}://adapters/twice")
     assert [bucket.create("a/b", content) for content in (b"one", b"two")] == [True, False]
     assert b"".join(bucket.read("a/b") or ()) == b"one"
     assert bucket.read("a/c") is None
@@ -335,10 +363,9 @@ def test_a_bucket_refuses_a_second_object_under_a_key(s3: str, monkeypatch: pyte
 
 
 @pytest.mark.slow
-def test_a_bucket_that_is_not_there_is_one_line(s3: str, store: WeightStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    at_s3(monkeypatch, s3)
-    with pytest.raises(RegistryError, match="s3://nowhere/x cannot be used"):
-        published(ObjectRegistry(Bucket("s3://nowhere/x")), store, adapter(store))
+def test_a_bucket_that_is_not_there_is_one_line(scheme: str, store: WeightStore) -> None:
+    with pytest.raises(RegistryError, match=f"{scheme}://nowhere/x cannot be used: there is no bucket nowhere"):
+        published(ObjectRegistry(Bucket(f"{scheme}://nowhere/x")), store, adapter(store))
 
 
 @pytest.mark.parametrize("wall", [Path("/dev/null/registry"), Path("/proc/registry")])
