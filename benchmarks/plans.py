@@ -1,7 +1,8 @@
 """What learning plans is worth: success on long tasks with plans and without, after the same corrections of the same tasks.
 
     python benchmarks/plans.py    # the embedded model on boards
-    python benchmarks/plans.py --environment long --base smollm2 --rated 20 --measured 20 --parts 3 --steps 5 --epochs 8 --rate 1e-3
+    python benchmarks/plans.py --environment long --base smollm2 --rated 20 --measured 20 --parts 3 --steps 5 \\
+        --epochs 8 --rate 1e-3
 
 The base tries ``--rated`` long tasks, once in runs that plan and once in runs that do not. The reviewer rates each run and
 corrects it by the environment's demonstration. An adapter is trained from these corrections for role ``action``, and with

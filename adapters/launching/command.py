@@ -67,11 +67,14 @@ class CommandScheduler(Scheduler):
         return Sight(JobState.RUNNING if first in RUNNING else JobState.ENDED, words)
 
     def kill(self, name: str) -> None:
-        """Run the command that ends the job. Raises ``TrainingError`` where it cannot be run."""
+        """Run the command that ends the job. Raises ``TrainingError`` where it cannot be run, or fails and the job goes on."""
         try:
-            _run(self._kill, name)
+            ended = _run(self._kill, name)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise TrainingError(f"training.kill_command did not end job {name}: {_line(str(error))}") from None
+        if ended.returncode and self.look(name).state in (JobState.PENDING, JobState.RUNNING):
+            said = _line(ended.stderr or ended.stdout) or "it says nothing"
+            raise TrainingError(f"training.kill_command ended with {ended.returncode} for job {name}: {said}")
 
 
 def _run(command: str, name: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -42,7 +42,7 @@ BLOCK = 1 << 20
 DIGITS = 12
 """Of a request's digest, in the name of its folder."""
 
-_WEIGHTS = r"(adapter_model\.safetensors|adapter_config\.json|reference\.json|chat_template\.jinja)"
+_WEIGHTS = r"(adapter_model\.safetensors|adapter_config\.json|reference\.json)"
 _NAMES = {
     REQUEST: re.compile(rf"job\.json|dataset\.jsonl|{FOLDER}/({re.escape(INDEX)}|[0-9a-f]{{64}})|parent/{_WEIGHTS}"),
     RESULT: re.compile(rf"result\.json|adapter/{_WEIGHTS}"),

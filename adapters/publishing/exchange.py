@@ -11,10 +11,7 @@ from pathlib import Path
 
 from ...domain.errors import DamagedWeights, RegistryTaken
 from ...domain.ports import Publication, PublishedAdapters, WeightRegistry
-from ..registry.local import SUMS
-
-SUFFIXES = (".safetensors", ".json")
-"""The files of a published adapter. Whatever else a registry offers is refused unread."""
+from ..registry.local import SUFFIXES, SUMS
 
 LONGEST_SUMS = 1_000_000
 """Bytes of ``SHA256SUMS`` that are read; chosen: an adapter has some three files."""
@@ -25,7 +22,11 @@ def push(registry: PublishedAdapters, adapter: Publication, folder: Path) -> boo
 
     Raises ``DamagedWeights`` for a folder with other files than safetensors and JSON, and as ``PublishedAdapters.push``.
     """
-    for name in sums_by_name((folder / SUMS).read_bytes()):
+    try:
+        sums = (folder / SUMS).read_bytes()
+    except OSError as error:
+        raise DamagedWeights(f"the weights of {adapter.name} have no {SUMS} in {folder}: {error.strerror}") from error
+    for name in sums_by_name(sums):
         check_name(name)
     return registry.push(adapter, folder)
 

@@ -20,7 +20,7 @@ from ...domain.ports import WeightsRef as WeightsRef
 from .files import sync
 
 SUMS = "SHA256SUMS"
-SUFFIXES = (".safetensors", ".json", ".jinja", ".txt", ".md")
+SUFFIXES = (".safetensors", ".json")
 """The allowed files of weights: none of them can run code when loaded."""
 
 

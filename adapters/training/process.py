@@ -119,7 +119,6 @@ def follow(
     on_wait: Callable[[Waiting], None] = lambda waiting: None,
 ) -> R:
     """The result of a training that was started, once it has ended; see ``train``."""
-    end = training.stop
     try:
         for update in training.progress():
             match update:
@@ -130,10 +129,15 @@ def follow(
                 case _:
                     on_progress(update)
     except (KeyboardInterrupt, SystemExit, LogError):
-        end = training.leave
+        training.leave()
         raise
-    finally:
-        end()
+    except BaseException:
+        try:
+            training.stop()
+        except TrainingError as error:  # the first error says more of the training
+            say(f"{error}; it may run on")
+        raise
+    training.stop()
     return training.result()
 
 

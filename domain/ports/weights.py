@@ -35,7 +35,7 @@ class WeightRegistry(Protocol):
         ...
 
     def path(self, hash: str) -> Path:
-        """A local folder with the weights, downloaded where necessary, every byte verified.
+        """A local folder with the weights and their ``SHA256SUMS``, downloaded where necessary, every byte verified.
 
         Raises ``DamagedWeights`` where they are missing or differ from what was stored.
         """

@@ -62,12 +62,17 @@ def run_batch(
         while waiting and len(playing) < width:
             playing.append(_begin(runner, waiting.next(playing), playing, environment, state))
         _play_round(runner, [run for run in playing if not run.is_over])
-        ended = [run for run in playing if run.is_over]
+        ended = _end(runner, [run for run in playing if run.is_over])
         playing = [run for run in playing if not run.is_over]
-        for member in ended:
-            runner.end(member.active, member.episode, member.fault)
-        runner.ledger.store(*(run.active.run for run in ended))
-        yield from (run.active.run for run in ended)
+        yield from ended
+
+
+def _end(runner: TaskRunner, over: Sequence[_Playing]) -> list[TaskRun]:
+    """End and store these runs. Nothing holds their episodes afterwards, so the next ones have their places."""
+    for member in over:
+        runner.end(member.active, member.episode, member.fault)
+    runner.ledger.store(*(member.active.run for member in over))
+    return [member.active.run for member in over]
 
 
 class _Waiting:

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import pairwise
 from typing import Any
 
@@ -49,6 +49,8 @@ class _Process:
             self._process.stdin.write(msgspec.json.encode(value) + b"\n")
             self._process.stdin.flush()
         except OSError as error:
+            with suppress(OSError):  # what was not sent would be sent again when the process is left
+                self._process.stdin.close()
             raise _Lost from error
 
     def hear(self, kind: Any) -> Any:

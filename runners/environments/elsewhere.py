@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from ...domain.events import Capability
 from ...domain.page.messages import Box, Page
 from ...domain.page.words import Word
 from ...domain.ports import Environment, PlannedScript, Script
+from .of_tasks import Seats
 
 LIMIT_S = 300.0
 """Seconds that an actor may take to answer, its start and its wait for a place included; chosen."""
@@ -129,12 +129,14 @@ class _PlannedThere(PlannedScript):
         return str(self._ask("act by plan", self._task, page, list(history), goal))
 
 
-class Seats:
+class Actor:
     """What an actor is: one environment of its machine, and a place beside it for each of its parallel episodes."""
 
     def __init__(self, make: Make) -> None:
         self._environment = make()
         self._places: dict[int, Environment] = {}
+        self._scripts: dict[tuple[int, str], Script] = {}
+        """The demonstrations of the present episodes: one may remember what it saw."""
 
     def ask(self, seat: int, what: str, *given: Any) -> object:
         """The answer, or the error that concerns the user: errors of the program travel as values."""
@@ -148,8 +150,10 @@ class Seats:
         self._environment.close()
 
     def _answer(self, seat: int, what: str, given: tuple[Any, ...]) -> object:
-        if what == "reset" and seat not in self._places:
-            self._places[seat] = self._environment.beside(seat)
+        if what == "reset":
+            self._scripts = {key: script for key, script in self._scripts.items() if key[0] != seat}
+            if seat not in self._places:
+                self._places[seat] = self._environment.beside(seat)
         place = self._places.get(seat)
         if place is None:
             return EnvironmentUnavailable("the episode was lost, because its actor was started again")
@@ -166,7 +170,10 @@ class Seats:
                 return place.demonstrate_plan(given[0]).plan(*given[1:])
             case "act by plan":
                 return place.demonstrate_plan(given[0]).act(*given[1:])
-        return place.demonstrate(given[0])(*given[1:])
+        key = seat, given[0]
+        if key not in self._scripts:
+            self._scripts[key] = place.demonstrate(given[0])
+        return self._scripts[key](*given[1:])
 
 
 class _Place:
@@ -174,8 +181,7 @@ class _Place:
 
     def __init__(self, pool: _Pool) -> None:
         self._pool = pool
-        self._actor, self._seat = pool.take()
-        weakref.finalize(self, pool.give_back, self._actor, self._seat)
+        self._actor, self._seat = pool.take(self)
 
     def ask(self, what: str, *given: object) -> Any:
         """What the actor answers for this seat. Raises as ``_Pool.ask`` does."""
@@ -187,24 +193,16 @@ class _Pool:
 
     def __init__(self, make: Make, address: str, actors: int) -> None:
         self._make, self._address = make, address
-        self._taken: list[set[int]] = [set() for _ in range(actors)]
-        """The seats that are in use, by actor."""
+        self.seats = [Seats() for _ in range(actors)]
+        """Those of each actor."""
         self._actors: dict[int, Any] = {}
         self._mutex = threading.Lock()
         self._is_ours = False
 
-    def take(self) -> tuple[int, int]:
-        """An actor and a seat of it. Low numbers come first, so what a seat keeps running, such as a desktop, is used again."""
-        with self._mutex:
-            actor = min(range(len(self._taken)), key=lambda number: len(self._taken[number]))
-            taken = self._taken[actor]
-            seat = next(number for number in range(len(taken) + 1) if number not in taken)
-            taken.add(seat)
-            return actor, seat
-
-    def give_back(self, actor: int, seat: int) -> None:
-        """The seat is free. This is called while objects are collected, so it waits for nothing."""
-        self._taken[actor].discard(seat)
+    def take(self, holder: object) -> tuple[int, int]:
+        """The actor with the fewest taken seats, and a seat of it until nothing holds the holder."""
+        actor = min(range(len(self.seats)), key=lambda number: len(self.seats[number]))
+        return actor, self.seats[actor].take(holder)
 
     def ask(self, actor: int, seat: int, what: str, *given: object) -> Any:
         """What the actor answers. Raises ``EnvironmentUnavailable`` where it is lost, and what it raised."""
@@ -233,7 +231,7 @@ class _Pool:
             ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
             self._is_ours = True
         remote = ray.remote(num_cpus=1, max_restarts=RESTARTS, max_task_retries=0)
-        actor: Any = remote(Seats)
+        actor: Any = remote(Actor)
         return actor.remote(self._make)
 
     def close(self) -> None:

@@ -1,8 +1,12 @@
-"""What environments of prepared tasks have in common: they verify and repeat, and each task may have a solution."""
+"""What environments of prepared tasks have in common: they verify and repeat, each task may have a solution, and each
+parallel episode has a seat."""
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import Sequence
+from itertools import count
 from typing import Generic, Protocol, TypeVar
 
 from ...domain.errors import EnvironmentUnavailable, UnknownTask
@@ -26,12 +30,33 @@ Tasks = TypeVar("Tasks", bound=NamedTasks)
 Playing = TypeVar("Playing")
 
 
+class Seats:
+    """Numbers for what parallel episodes have each for itself, such as a tab. Low ones come first, so it is used again."""
+
+    def __init__(self) -> None:
+        self._taken = set[int]()
+        self._mutex = threading.Lock()
+
+    def __len__(self) -> int:
+        """How many are taken."""
+        return len(self._taken)
+
+    def take(self, holder: object) -> int:
+        """A seat that is free again when nothing holds the holder. What was in the seat before may still be there."""
+        with self._mutex:
+            seat = next(number for number in count() if number not in self._taken)
+            self._taken.add(seat)
+        weakref.finalize(
+            holder, self._taken.discard, seat
+        )  # called while objects are collected, so it waits for nothing
+        return seat
+
+
 class OfTasks(Environment, Generic[Tasks, Playing]):
     """An environment of tasks that are checked at their end. ``Playing`` is the class of its episodes."""
 
     def __init__(self, tasks: Tasks) -> None:
         self._tasks = tasks
-        self._seat = 0
         self._episode: Playing | None = None
 
     @property

@@ -116,20 +116,21 @@ class Publisher:
 
     def step(self, state: State) -> bool:
         """Push the next adapter that is due; False where none is, or it failed."""
-        for adapter in self._due(state):
-            url = str(registry_url(state.policy).value)
-            try:
-                push_adapter(self._ledger, state, adapter.name)
-            except (BadPlugin, LogError):
-                raise
-            except GrokputerError as error:
-                self._note_failure(adapter, url, str(error))
-                return False
-            self._failures.pop((url, adapter.name), None)
-            self._said = ""
-            self._say(f"{adapter.name}: pushed to {url}")
-            return True
-        return False
+        adapter = next(iter(self._due(state)), None)
+        if adapter is None:
+            return False
+        url = str(registry_url(state.policy).value)
+        try:
+            push_adapter(self._ledger, state, adapter.name)
+        except (BadPlugin, LogError):
+            raise
+        except GrokputerError as error:
+            self._note_failure(adapter, url, str(error))
+            return False
+        self._failures.pop((url, adapter.name), None)
+        self._said = ""
+        self._say(f"{adapter.name}: pushed to {url}")
+        return True
 
     def _due(self, state: State) -> list[Adapter]:
         """The adapters that are to be pushed now. A variable of a wrong form is one line."""

@@ -104,17 +104,31 @@ def run_training(
             services.make_room()
         result = _train(ledger, services, job, folder, file, on_progress, say, on_wait)
         check_result(result, base_at_request(ledger, job), job.dataset.dataset)
-    except TrainingInterrupted as error:
-        reason = str(error)
-        job = ledger.write(TrainingJob, id, lambda training: training.interrupt(reason, context_of(ledger, training)))
-        return job if job.attempts < ATTEMPTS else _give_up(ledger, job, folder, error)
+    except (NotPossible, TrainingInterrupted, TrainingError, DamagedWeights, InvalidExamples, OSError) as error:
+        return _unless_ended(ledger, id, folder, partial(_record_end, ledger, id, folder, error))
+    return _unless_ended(ledger, id, folder, lambda: complete_training(ledger, services.store, job, result, folder))
+
+
+def _unless_ended(ledger: Ledger, id: UUID, folder: Path, record: Callable[[], TrainingJob]) -> TrainingJob:
+    """The job as ``record`` leaves it; cleared where a person has ended it. Raises as ``record``."""
+    try:
+        return record()
     except NotPossible:
         if (job := ledger.get(TrainingJob, id)).over is None:
             raise
-        return _clear(job, folder)  # a person has ended it
-    except (TrainingError, DamagedWeights, InvalidExamples, OSError) as error:
-        return _give_up(ledger, job, folder, error)
-    return complete_training(ledger, services.store, job, result, folder)
+        return _clear(job, folder)
+
+
+def _record_end(ledger: Ledger, id: UUID, folder: Path, error: Exception) -> TrainingJob:
+    """Record what the error means: an interrupted attempt, or the failure. Raises ``NotPossible`` for one that has ended."""
+    if isinstance(error, NotPossible):
+        raise error
+    if isinstance(error, TrainingInterrupted):
+        reason = str(error)
+        job = ledger.write(TrainingJob, id, lambda training: training.interrupt(reason, context_of(ledger, training)))
+        if job.attempts < ATTEMPTS:
+            return job
+    return _give_up(ledger, ledger.get(TrainingJob, id), folder, error)
 
 
 def _build(ledger: Ledger, services: Services, job: TrainingJob, say: Say) -> TrainingJob:

@@ -31,7 +31,7 @@ def azure_server(container: str, folder: Path) -> Iterator[str]:
     """Its URL while the block lasts, with one empty container."""
     port = free_port()
     place = ("--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(folder))
-    words = [PROGRAM, *place, "--silent", "--skipApiVersionCheck", "--disableTelemetry"]
+    words = [str(PROGRAM), *place, "--silent", "--skipApiVersionCheck", "--disableTelemetry"]
     url = f"http://127.0.0.1:{port}/{ACCOUNT}"
     with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:

@@ -17,6 +17,7 @@ from ....domain.events import Capability
 from ....domain.page.messages import Page
 from ....domain.ports import Environment, PlannedScript, Script
 from ..names import SHELL
+from ..of_tasks import Seats
 from ..shell.environment import Shell
 from ..shell.family import Families
 from .commands import CommandPart, Joined, name_parts
@@ -40,9 +41,10 @@ def _open_none(name: str) -> Environment:
 class Long(Environment):
     """The ``Environment`` of long tasks of the shell's families and of other environments, which ``open_`` opens by name."""
 
-    def __init__(self, families: Families, open_: Open = _open_none, seat: int = 0, kept: _Kept | None = None) -> None:
-        self._families, self._open, self._seat = families, open_, seat
+    def __init__(self, families: Families, open_: Open = _open_none, kept: _Kept | None = None) -> None:
+        self._families, self._open = families, open_
         self._kept = kept or _Kept(Shell(Joined(families)))
+        self._seat: int | None = None
         self._joined = Joined(families)
         self._opened: list[Environment] = []
         self._asked: Asked | None = None
@@ -85,7 +87,10 @@ class Long(Environment):
         """Begin in all places; the page is that of the first. Raises ``UnknownTask``, ``EnvironmentUnavailable``."""
         self.check_task(task)
         places = self._choose(task, seed)
-        self._opened = [place.environment.beside(self._seat * SEATS + number) for number, place in enumerate(places)]
+        if self._seat is None:
+            self._seat = self._kept.seats.take(self)
+        first, self._opened = self._seat * SEATS, []
+        self._opened = [place.environment.beside(first + number) for number, place in enumerate(places)]
         pages = [there.reset(place.task, place.seed) for there, place in zip(self._opened, places, strict=True)]
         self._asked, self._now = Asked(places, pages), 0
         self._kept.remember(task, self._asked)
@@ -115,8 +120,8 @@ class Long(Environment):
         return Guide(lambda request: self._kept.find(task, request))
 
     def beside(self, seat: int) -> Long:
-        """Another episode with folders of its own; see ``Environment.beside``."""
-        return Long(self._families, self._open, seat, self._kept)
+        """Another episode with places of its own; see ``Environment.beside``."""
+        return Long(self._families, self._open, self._kept)
 
     def close(self) -> None:
         """Close every place."""
@@ -155,10 +160,10 @@ class Long(Environment):
 
 
 class _Kept:
-    """What all seats have together: the environments of the places, and what the scripts know."""
+    """What an environment and those beside it have together: the environments of the places, and what the scripts know."""
 
     def __init__(self, shell: Shell) -> None:
-        self.shell = shell
+        self.shell, self.seats = shell, Seats()
         self.others: dict[str, Environment] = {}
         self._asked: OrderedDict[tuple[str, str], Asked] = OrderedDict()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 from ....domain.page.action import write_command
 from ....domain.page.messages import Page
@@ -90,13 +91,12 @@ class Guide:
             return "DONE"
 
     def follow(self, page: Page, history: Sequence[str]) -> str:
-        """The next action of the parts in their order. It begins with an empty history."""
+        """The next action of the parts in their order. It is asked for each step, so that it sees where a place begins."""
         asked = self._find(page.task)
-        if not history:
-            self._place = self._since = 0
-        if asked.is_past(self._place, page):
-            self._place, self._since = self._place + 1, len(history)
-        return _in_place(asked, self._place, page, history[self._since :])
+        place = next(number for number in count() if not asked.is_past(number, page))
+        if place != self._place or not history:
+            self._place, self._since = place, len(history) if place else 0
+        return _in_place(asked, place, page, history[self._since :])
 
 
 def _in_place(asked: Asked, number: int, page: Page, history: Sequence[str]) -> str:

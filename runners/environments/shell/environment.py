@@ -6,6 +6,7 @@ An episode ends with the command that does the task, or with ``DONE``.
 from __future__ import annotations
 
 import shlex
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -41,7 +42,8 @@ class Shell(OfTasks[Tasks, "_Episode"]):
     def reset(self, task: str, seed: int) -> Page:
         """Lay the task's files out. Raises ``UnknownTask``; ``EnvironmentUnavailable`` without a sandbox."""
         instance = self._tasks.make(task, seed)
-        room = self._shared.room(self._seat, task)
+        self._episode = None  # its folder goes with it
+        room = self._shared.room()
         room.lay_out(entries_of(instance.files), instance.changed)
         self._shared.remember(task, instance)
         self._episode = _Episode(instance, room, self._find())
@@ -57,9 +59,9 @@ class Shell(OfTasks[Tasks, "_Episode"]):
         return lambda page, history: write_command(next_command(self._shared.solution(task, page.task), page, history))
 
     def beside(self, seat: int) -> Shell:
-        """Another episode with a folder of its own for each seat; see ``Environment.beside``."""
+        """Another episode, in a folder of its own; see ``Environment.beside``."""
         other = Shell(self._tasks, self._find)
-        other._shared, other._seat = self._shared, seat
+        other._shared = self._shared
         return other
 
     def close(self) -> None:
@@ -69,18 +71,17 @@ class Shell(OfTasks[Tasks, "_Episode"]):
 
 
 class _Shared:
-    """What all seats of an environment have together: their folders, and the solutions of what they play."""
+    """What an environment and those beside it have together: the list of folders, and the solutions of what they play."""
 
     def __init__(self) -> None:
-        self._rooms: dict[tuple[int, str], Room] = {}
+        self._rooms = weakref.WeakSet[Room]()
         self._solutions: OrderedDict[tuple[str, str], tuple[Command, ...]] = OrderedDict()
 
-    def room(self, seat: int, task: str) -> Room:
-        """A fresh room in place of the one that the seat had for the task."""
-        if (seat, task) in self._rooms:
-            self._rooms.pop((seat, task)).close()
-        self._rooms[seat, task] = Room()
-        return self._rooms[seat, task]
+    def room(self) -> Room:
+        """A fresh room, which goes with its episode."""
+        room = Room()
+        self._rooms.add(room)
+        return room
 
     def remember(self, task: str, instance: Instance) -> None:
         """Keep the solution of what is played, by the words in which it is asked for."""
@@ -96,12 +97,12 @@ class _Shared:
         return found
 
     def close(self) -> None:
-        while self._rooms:
-            self._rooms.popitem()[1].close()
+        for room in list(self._rooms):
+            room.close()
 
 
 class _Episode:
-    """A task under way in its folder."""
+    """A task under way in its folder, which goes with it."""
 
     def __init__(self, instance: Instance, room: Room, sandbox: Sandbox) -> None:
         self._instance, self._room, self._sandbox = instance, room, sandbox

@@ -6,6 +6,7 @@ with ``DONE``.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Self
 
@@ -23,6 +24,9 @@ from .instance import Instance, Tasks, follow
 from .page.lines import clean
 from .words import AnyPage
 
+REMEMBERED = 1000
+"""Episodes whose solutions are known at a time, as in the shell."""
+
 
 class Web(OfTasks[Tasks, Episode]):
     """The ``Environment`` of tasks on pages that are checked at their end. The browser starts with the first episode."""
@@ -30,10 +34,25 @@ class Web(OfTasks[Tasks, Episode]):
     def __init__(self, tasks: Tasks, *, is_headed: bool = False) -> None:
         super().__init__(tasks)
         self._browsing = Browsing(is_headed=is_headed)
+        self._taken: int | None = None
+        self._solutions: OrderedDict[tuple[str, str], tuple[str, ...]] = OrderedDict()
+        """What is played, by task and request; those beside this one have the same."""
 
     def reset(self, task: str, seed: int) -> Page:
         """Open the task's page in a new profile. Raises ``UnknownTask``; ``EnvironmentUnavailable`` where it does not open."""
-        return self._begin(self._tasks.make(task, seed, self._seat))
+        instance = self._tasks.make(task, seed, self._seat)
+        self._solutions[task, instance.request] = instance.solution
+        self._solutions.move_to_end((task, instance.request))
+        if len(self._solutions) > REMEMBERED:
+            self._solutions.popitem(last=False)
+        return self._begin(instance)
+
+    @property
+    def _seat(self) -> int:
+        """The seat of this environment in its browser, taken with its first episode."""
+        if self._taken is None:
+            self._taken = self._browsing.seats.take(self)
+        return self._taken
 
     def _begin(self, instance: Instance) -> Page:
         visit = self._browsing.visit(self._seat, instance.allowed, instance.files)
@@ -70,21 +89,23 @@ class Web(OfTasks[Tasks, Episode]):
         self._require_solution(task)
 
         def decide(page: Page, history: Sequence[str]) -> str:
-            assert self._episode is not None
-            return follow(self._episode.instance.solution, page, len(history))
+            if (solution := self._solutions.get((task, page.task))) is None:
+                raise ValueError(f"no solution is known of {task}: {page.task}")
+            return follow(solution, page, len(history))
 
         return decide
 
     def beside(self, seat: int) -> Web:
         """An environment for a parallel episode in the same browser; see ``Environment.beside``."""
         other = type(self)(self._tasks)
-        other._browsing, other._seat = self._browsing, seat
+        other._browsing, other._solutions = self._browsing, self._solutions
         return other
 
     def end(self) -> None:
         """End the episode and its profile."""
         self._episode = None
-        self._browsing.leave(self._seat)
+        if self._taken is not None:
+            self._browsing.leave(self._taken)
 
     def close(self) -> None:
         """End the browser, with all profiles. The next reset starts a new one."""

@@ -41,6 +41,9 @@ ALIVE = {
 }
 """libpq's limits in seconds and, the last one, in milliseconds, unless the URL names others: a server that is cut off is
 noticed after half a minute; chosen, as ``WAIT_S`` of a file's lock."""
+ALIVE_SERVER = {"tcp_keepalives_idle": 10, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 3}
+"""The same limits for the server, in seconds: it frees the locks of a machine that is cut off after half a minute, and not
+after the system's two hours. A socket of one machine has none."""
 LOCK_MS = 30_000
 """Milliseconds to wait for another process's write; chosen, as ``WAIT_S`` of a file's lock."""
 IDLE_MS = 30_000
@@ -124,6 +127,7 @@ class Target:
             "default_transaction_read_only": "off" if writes else "on",
             "lock_timeout": 0 if waits else LOCK_MS,
             "jit": "off",  # compiling takes longer than any statement here
+            **ALIVE_SERVER,
         }
         if writes:
             settings["idle_in_transaction_session_timeout"] = IDLE_MS

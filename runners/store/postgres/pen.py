@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 
 import psycopg
 
@@ -91,19 +92,26 @@ class PostgresPen:
         return self._rows
 
     def acquire(self, *, keeps: bool = False) -> None:
-        """Nothing, because each transaction waits for the head row; with ``keeps``, the turn until ``release``."""
+        """Nothing, because each transaction waits for the head row; with ``keeps``, the turn until ``release``.
+
+        Raises ``LogError`` where another has the turn for too long, and where the server is lost.
+        """
         if not keeps:
             return
-        if self._kept is None or self._kept.is_lost:
-            self._kept = self._target.connect(writes=True)
-        self._kept.execute("SELECT pg_advisory_lock(?)", (self._turn.key,))
+        try:
+            if self._kept is None or self._kept.is_lost:
+                self._kept = self._target.connect(writes=True)
+            self._kept.execute("SELECT pg_advisory_lock(?)", (self._turn.key,))
+        except psycopg.Error as error:
+            raise self._target.explain(error) from error
         self._keeps = True
 
     def release(self) -> None:
         """Give a kept turn back. Idempotent."""
         if self._keeps and self._kept is not None:
             self._keeps = False
-            self._kept.execute("SELECT pg_advisory_unlock(?)", (self._turn.key,))
+            with suppress(psycopg.Error):  # the server frees the turn of a connection that is lost
+                self._kept.execute("SELECT pg_advisory_unlock(?)", (self._turn.key,))
 
     def begin(self, known: Tree | None) -> Tree:
         """Begin a transaction; return the log's tree.

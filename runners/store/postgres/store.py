@@ -302,12 +302,21 @@ class _Changes:
     """Listens to the database; see ``Changes``."""
 
     def __init__(self, target: Target) -> None:
+        self._target, self._losses = target, target.losses
         self._rows = target.connect(writes=False)
-        self._rows.run(f'LISTEN "{target.schema}"')
+        self._listen()
+
+    def _listen(self) -> None:
+        self._rows.run(f'LISTEN "{self._target.schema}"')
 
     def version(self) -> int:
         """The log's size."""
-        return int(self._rows.execute("SELECT size FROM log_head").fetchone()[0])
+        size = self._rows.execute("SELECT size FROM log_head").fetchone()[0]
+        if self._losses != self._target.losses:  # perhaps this connection was lost, and the new one does not listen yet
+            self._losses = self._target.losses
+            self._listen()
+            size = self._rows.execute("SELECT size FROM log_head").fetchone()[0]
+        return int(size)
 
     def rest(self, seconds: float) -> None:
         """Wait for so long, or until another process says that it has stored something."""

@@ -6,6 +6,7 @@ import errno
 import os
 import sqlite3
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from ....domain.errors import Hint, LogError
@@ -14,6 +15,8 @@ from ..port import Unwritable
 LOCK_TIMEOUT_S = 30
 """Seconds that SQLite waits for a program that writes without ``WriteLock``, such as its shell; chosen, like ``WAIT_S``."""
 
+WAL, INDEX, JOURNAL = "-wal", "-shm", "-journal"
+"""How the names end of the files that SQLite keeps beside a log: the write-ahead log, its index, and a journal."""
 
 ROOM_BYTES = 65_536
 """A disk with less free space counts as full; SQLite's index of the write-ahead log takes half of it."""
@@ -72,8 +75,8 @@ def is_folder_writable(path: Path) -> bool:
 
 def is_as_it_lies(path: Path) -> bool:
     """Whether the log can be read without the files beside it: everything committed is in the one file."""
-    journals = (path.resolve().with_name(f"{path.resolve().name}{end}") for end in ("-wal", "-journal"))
-    return not any(journal.exists() and journal.stat().st_size for journal in journals)
+    journals = (file for file in beside(path, (WAL, JOURNAL)) if file.exists())
+    return not any(journal.stat().st_size for journal in journals)
 
 
 def _connect(path: Path, options: str) -> sqlite3.Connection:
@@ -90,9 +93,9 @@ def _connect(path: Path, options: str) -> sqlite3.Connection:
     return connection
 
 
-def beside(path: Path) -> tuple[Path, ...]:
-    """The files that SQLite keeps beside an open log: the write-ahead log and its index."""
-    return tuple(path.resolve().with_name(path.resolve().name + end) for end in ("-wal", "-shm"))
+def beside(path: Path, ends: Sequence[str] = (WAL, INDEX)) -> tuple[Path, ...]:
+    """Files that SQLite keeps beside a log with these ends to its name; of an open one the write-ahead log and its index."""
+    return tuple(path.resolve().with_name(path.resolve().name + end) for end in ends)
 
 
 def uri(path: Path) -> str:

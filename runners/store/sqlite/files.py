@@ -12,11 +12,11 @@ from pathlib import Path
 
 from ....adapters.registry.files import sync
 from ....domain.errors import LogError, NotPossible
-from .connection import connect, create_private, explain, mode_beside, uri
+from .connection import INDEX, JOURNAL, WAL, connect, create_private, explain, mode_beside, uri
 from .locks import lock_of
 
-LEFTOVERS = ("-wal", "-shm", "-journal")
-"""Suffixes of the files that SQLite keeps beside an open log, and that a killed process leaves there."""
+LEFTOVERS = (WAL, INDEX, JOURNAL)
+"""What a killed process leaves beside an open log."""
 
 ALONE_S = 3.0
 """Seconds to wait until no other process has the log open; chosen: a reading command ends sooner."""

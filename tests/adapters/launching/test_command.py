@@ -13,7 +13,7 @@ from grokputer.adapters.launching.jobs import JobLauncher
 from grokputer.adapters.launching.scheduler import JobState
 from grokputer.adapters.training.job import TrainingJobSpec
 from grokputer.adapters.training.process import train
-from grokputer.domain.errors import TrainingError, TrainingInterrupted
+from grokputer.domain.errors import NotPossible, TrainingError, TrainingInterrupted
 from grokputer.domain.ports import Progress, Waiting
 
 POLL_S = 0.1
@@ -184,6 +184,22 @@ def test_an_error_of_the_caller_ends_the_job_and_a_worker_that_ends_does_not(
         train(spec, on_wait=fail, launcher=launcher(queue))
     assert queue.done("killed") == ["grokputer-7-1"]
     wait_until(lambda: queue.port.look("grokputer-7-1").state == JobState.ENDED)
+
+
+def test_a_job_that_cannot_be_ended_hides_no_error_and_is_told(queue: ShellScheduler, spec: TrainingJobSpec) -> None:
+    (spec.directory.parent / "stop-at-1").touch()
+    (queue.folder / "kill").write_text("#!/bin/sh\necho no permission >&2\nexit 4\n")
+    notes: list[str] = []
+
+    def fail(waiting: Waiting) -> None:
+        raise NotPossible("a person has ended it")
+
+    with pytest.raises(NotPossible):
+        train(spec, say=notes.append, on_wait=fail, launcher=launcher(queue))
+    assert notes == ["training.kill_command ended with 4 for job grokputer-7-1: no permission; it may run on"]
+    (spec.directory.parent / "stop-at-1").unlink()
+    wait_until(lambda: queue.port.look("grokputer-7-1").state == JobState.ENDED)
+    queue.port.kill("grokputer-7-1")  # what is over needs no end
 
 
 def test_weights_that_differ_from_what_was_trained_are_not_taken(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from desks import Desk, Told
 
 from grokputer.domain.aggregates.run import TaskRun
 from grokputer.domain.errors import UnknownTask
@@ -16,6 +18,24 @@ from grokputer.runners.agent.runner import Task, TaskRunner, acts_of
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.wiring.services import Services
+
+
+def test_no_more_episodes_are_alive_than_are_played_at_once(tmp_path: Path) -> None:
+    alive, most = weakref.WeakSet[Desk](), list[int]()
+
+    class Counted(Desk):
+        def beside(self, seat: int) -> Desk:
+            desk = Desk()
+            alive.add(desk)
+            most.append(len(alive))
+            return desk
+
+    ledger = Ledger.create(tmp_path / "events.db")
+    runner = TaskRunner(ledger, Told(["DONE"] * 80), lambda name: None, "told", "ada")
+    specs = [RunSpec(Task("desk", "tea-and-cat", seed), uuid4()) for seed in range(8)]
+    state = process_new_events(ledger)
+    assert len(list(run_batch(runner, specs, Counted(), state, width=2))) == 8
+    assert len(most) == 8 and max(most) == 2
 
 
 def test_a_batch_of_runs_is_what_the_runs_are_alone_and_a_fault_is_of_one_run(tmp_path: Path) -> None:

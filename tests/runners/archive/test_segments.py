@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from stores import server
 
+from grokputer.runners.archive import segments
 from grokputer.runners.archive.jsonl import export_log, import_log
 from grokputer.runners.archive.replay import replay
+from grokputer.runners.archive.segment import Task
 from grokputer.runners.archive.segments import prove_views
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import Log
@@ -69,6 +71,20 @@ def test_three_processes_see_each_edit_of_a_view_and_replay_mends_it(story: Stor
         assert prove(story) is None, what
         replay(story.ledger)
     assert prove(story) == story.ledger.position
+
+
+def test_a_process_that_is_lost_leaves_the_proof_to_one_process(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    say = segments._Process.say
+
+    def say_to_none(self: segments._Process, value: object) -> None:
+        if isinstance(value, Task):
+            self._process.kill()
+            self._process.wait()
+        say(self, value)
+
+    monkeypatch.setattr(segments._Process, "say", say_to_none)
+    assert prove(story) is None
+    assert replay(story.ledger).is_equal
 
 
 LACKING = ("position > 150", "position > 0", "name = 'head' AND position > 250")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,14 +18,16 @@ from tiny_base import RECIPE
 from grokputer.adapters.registry.lock import hold
 from grokputer.adapters.training.process import CHILD
 from grokputer.domain.aggregates.training import TrainingJob
-from grokputer.domain.errors import LogError, TrainingError
+from grokputer.domain.errors import LogError, TrainingError, TrainingInterrupted
 from grokputer.projections.explain.lineage import read_manifest
 from grokputer.runners.archive.erasure import Target
+from grokputer.runners.improvement import trainings
 from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.improvement.trainings import run_training
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.states import load_state
 from grokputer.runners.use_cases.erasures import forget
+from grokputer.runners.use_cases.trainings import cancel_training
 from grokputer.runners.wiring.services import Services
 from story import Story
 
@@ -70,6 +73,34 @@ def test_a_job_that_waits_long_is_an_alert_and_cancelling_ends_it(tiny_base: Pat
     assert (done.over is not None, alert.is_open, queue.done("killed")) == (True, False, queue.done("started"))
     said = told(story)
     assert (said["TrainingStarted"], said["TrainingPending"], said["AttemptInterrupted"]) == (1, 1, 0)
+
+
+def test_cancelling_holds_where_the_scheduler_cannot_end_the_job(tiny_base: Path, tmp_path: Path) -> None:
+    queue = ShellScheduler(tmp_path / "queue")
+    queue.has("full")
+    (queue.folder / "kill").write_text("#!/bin/sh\nexit 4\n")
+    story = elsewhere(tmp_path, tiny_base, queue)
+    training = story.fall()
+
+    def cancel() -> None:
+        job = story.ledger.get(TrainingJob, training)
+        if job.started is not None and job.over is None:
+            cancel_training(story.ledger, training.hex, reason="no longer wanted", actor="ada")
+
+    assert carry_on(story.ledger, training, cancel).over is not None
+    assert told(story)["TrainingFailed"] == 1
+    queue.is_no_longer("full")
+
+
+def test_a_training_that_ends_while_it_is_cancelled_stays_cancelled(tiny_base: Path, tmp_path: Path) -> None:
+    story = elsewhere(tmp_path, tiny_base, ShellScheduler(tmp_path / "queue"))
+    training = story.fall()
+    error = TrainingInterrupted("its machine was lost")
+    cancel_training(story.ledger, training.hex, reason="no longer wanted", actor="ada")
+    before = story.ledger.position
+    ended = partial(trainings._record_end, story.ledger, training, tmp_path, error)
+    assert trainings._unless_ended(story.ledger, training, tmp_path, ended).over is not None
+    assert story.ledger.position == before
 
 
 def test_a_launcher_that_lacks_a_setting_fails_the_training_with_its_name(tiny_base: Path, tmp_path: Path) -> None:

@@ -8,13 +8,15 @@ import subprocess
 import sys
 import threading
 from contextlib import closing
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
+from eventsourcing.persistence import IntegrityError
 from gateways import PROGRAM
-from monitoring import until
-from stores import Server, connect
+from monitoring import free_port, until
+from stores import Server, connect, server
 
 from grokputer.domain.errors import LogError
 from grokputer.runners.archive.integrity import verify
@@ -22,9 +24,62 @@ from grokputer.runners.improvement.process_manager import process_new_events
 from grokputer.runners.store.lease import find_worker
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.store.log import Log
-from grokputer.runners.store.place import Place
+from grokputer.runners.store.place import DatabaseUrl, Place
 from grokputer.runners.store.writer import Transaction, Writer
 from story import Story, change
+
+
+def test_a_turn_that_another_process_keeps_is_one_line_and_no_error_of_the_driver(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("grokputer.runners.store.postgres.connection.LOCK_MS", 50)
+    place = server().place()
+    one, other = Ledger.create(place), Ledger.open(place)
+    attempts = list[int]()
+
+    def decide() -> None:
+        attempts.append(1)
+        raise IntegrityError
+
+    with (
+        closing(Writer(one.database)) as writer,
+        writer.alone(),
+        pytest.raises(LogError, match="is being written by another process"),
+    ):
+        other.until_stored(decide)
+    assert len(attempts) == 3
+    one.close()
+    other.close()
+
+
+def test_the_server_notices_a_machine_that_is_cut_off_as_soon_as_the_client_does(tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "pg").mkdir()
+    for folder in (tmp_path, *tmp_path.parents[:-2]):
+        folder.chmod(folder.stat().st_mode | 0o011)
+    own = Server(tmp_path / "pg", "-c listen_addresses=127.0.0.1", f"-c port={port}")
+    try:
+        place = DatabaseUrl(f"postgresql://owner@127.0.0.1:{port}/postgres")
+        Ledger.create(place).close()
+        with closing(Log.open(place)) as log, log.reading() as rows:
+            assert rows.execute("SHOW tcp_keepalives_idle").fetchone() == ("10",)
+            assert rows.execute("SHOW tcp_keepalives_count").fetchone() == ("3",)
+    finally:
+        own.stop("immediate")
+
+
+def test_a_follower_whose_connection_was_lost_listens_again() -> None:
+    place = server().place()
+    ledger = Ledger.create(place)
+    changes = ledger.database.changes()
+    listening = "SELECT count(*) FROM pg_listening_channels()"
+    rows = changes._rows  # type: ignore[attr-defined]
+    assert rows.execute(listening).fetchone()[0] == 1
+    with closing(connect(place)) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", (rows.connection.info.backend_pid,))
+    until(lambda: changes.version() == 0 and rows.execute(listening).fetchone()[0] == 1, "it listens again")
+    changes.close()
+    ledger.close()
 
 
 def crash_and_count(own: Server, times: int) -> tuple[int, int]:

@@ -31,8 +31,9 @@ class DesktopFolder:
         base = _base()
         sweep(base)
         self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
-        self.lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        self.lock = os.open(self.path / "new", os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        (self.path / "new").rename(self.path / "lock")  # locked before another start can find it
         for name in PARTS:
             (self.path / name).mkdir(mode=0o700)
         for place in (self.path, *self.path.iterdir()):

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 
 from .....domain.errors import EnvironmentUnavailable
+from ...of_tasks import Seats
 from ..network.hosts import AllowList
 from ..network.proxy import Proxy
 from .connection import Connection
@@ -39,6 +40,8 @@ class Browsing:
     """The browser of an environment and those beside it, with one proxy and one visit for each seat."""
 
     def __init__(self, *, is_headed: bool = False) -> None:
+        self.seats = Seats()
+        """Those of the environments. A visit stays in a free seat until the next one."""
         self._is_headed = is_headed
         self._connection: Connection | None = None
         self._proxies: dict[int, Proxy] = {}
@@ -52,8 +55,9 @@ class Browsing:
             if self._is_headed:
                 check_display()
             self._connection = Connection(FLAGS, is_headed=self._is_headed)
-        proxy = self._proxies.setdefault(seat, Proxy())
-        visit = self._visits[seat] = Visit(self._connection, proxy, allowed, tuple(files.items()))
+        if seat not in self._proxies:
+            self._proxies[seat] = Proxy()
+        visit = self._visits[seat] = Visit(self._connection, self._proxies[seat], allowed, tuple(files.items()))
         return visit
 
     def leave(self, seat: int) -> None:

@@ -16,8 +16,9 @@ def make_folder() -> tuple[Path, IO[str]]:
     for old in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         _remove_old(old)
     root = Path(tempfile.mkdtemp(prefix=PREFIX))
-    lock = (root / "lock").open("w")
+    lock = (root / "new").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX)
+    (root / "new").rename(root / "lock")  # locked before another run can find it
     return root, lock
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import difflib
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ class BrowserGym(Environment):
 
     def __init__(self) -> None:
         self._shared = _Shared()
-        self._peer: Peer | None = None
+        self._held = _Held(self._shared)
         self._page: Page | None = None
         self._seen = Seen((), (), ())
 
@@ -48,8 +49,6 @@ class BrowserGym(Environment):
         """Start the task. Raises ``UnknownTask``, ``EnvironmentUnavailable``."""
         self.check_task(task)
         self._page = None
-        if self._peer is None:
-            self._peer = self._shared.start()
         try:
             told = self._ask(do="reset", task=task, seed=seed)
         except Refused as error:
@@ -61,7 +60,7 @@ class BrowserGym(Environment):
 
         ``TYPE`` on the first line gives the answer of a task that asks for one. ``DONE`` says that it is done.
         """
-        if self._page is None or self._peer is None:
+        if self._page is None:
             raise EnvironmentUnavailable("no episode is running; start one with reset(task, seed)")
         parsed = parse_action(action, BROWSER_VERBS)
         if parsed is None:
@@ -80,21 +79,23 @@ class BrowserGym(Environment):
     def beside(self, seat: int) -> BrowserGym:
         """An environment for a parallel episode, in a process of its own; see ``Environment.beside``."""
         other = BrowserGym()
-        other._shared = self._shared
+        other._shared, other._held = self._shared, _Held(self._shared)
         return other
 
     def close(self) -> None:
         """End all processes, those beside this one too."""
-        self._peer = self._page = None
+        self._page = None
+        self._held.peers.clear()
         self._shared.close()
 
     def _ask(self, **request: Any) -> Any:
-        assert self._peer is not None
+        peer = self._held.peer()
         try:
-            return self._peer.ask(**request)
+            return peer.ask(**request)
         except EnvironmentUnavailable:
-            self._shared.end(self._peer)
-            self._peer = self._page = None
+            self._held.peers.clear()
+            self._shared.end(peer)
+            self._page = None
             raise
 
     def _show(self, told: dict[str, Any], *, is_over: bool = False) -> Page:
@@ -117,27 +118,46 @@ class BrowserGym(Environment):
         return Page(page.task, page.lines, error=error, verbs=page.verbs, picture=page.picture, boxes=page.boxes)
 
 
+class _Held:
+    """The process of one environment object. It is free for others once the object is gone."""
+
+    def __init__(self, shared: _Shared) -> None:
+        self._shared, self.peers = shared, list[Peer]()
+        weakref.finalize(self, shared.free.extend, self.peers)
+
+    def peer(self) -> Peer:
+        """The process, at first use a free one or a new one."""
+        if not self.peers:
+            self.peers.append(self._shared.take())
+        return self.peers[0]
+
+
 class _Shared:
     """What an environment and those beside it have together: their processes, and the names of the tasks."""
 
     def __init__(self) -> None:
         self._peers: list[Peer] = []
+        self.free: list[Peer] = []
         self._names: list[str] = []
 
-    def start(self) -> Peer:
-        """A new process."""
+    def take(self) -> Peer:
+        """A process that nothing uses."""
+        while self.free:
+            if (peer := self.free.pop()) in self._peers:
+                return peer
         self._peers.append(Peer())
         return self._peers[-1]
 
     def names(self) -> list[str]:
         """The names of the tasks, asked for once."""
         if not self._names:
-            peer = self._peers[0] if self._peers else self.start()
+            peer = self.take()
             try:
                 self._names = peer.ask(do="tasks")
             except Refused as error:
                 self.end(peer)
                 raise EnvironmentUnavailable(f"BrowserGym does not work: {error}") from None
+            self.free.append(peer)
         return self._names
 
     def end(self, peer: Peer) -> None:
@@ -148,5 +168,6 @@ class _Shared:
 
     def close(self) -> None:
         """End all."""
+        self.free.clear()
         while self._peers:
             self._peers.pop().close()

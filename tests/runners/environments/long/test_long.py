@@ -8,9 +8,11 @@ import pytest
 from desks import CAT, TEA, Desk
 
 from grokputer.domain.errors import EnvironmentUnavailable, UnknownTask
+from grokputer.domain.page.messages import Page
 from grokputer.domain.page.plan import MOST_GOALS, parse_plan
 from grokputer.domain.rules.coordination import PlanBounds
 from grokputer.runners.agent.episode import Step, follow_planned_script, follow_script, is_success, play
+from grokputer.runners.environments.elsewhere import Actor
 from grokputer.runners.environments.long.commands import CommandPart
 from grokputer.runners.environments.long.environment import Long
 from grokputer.runners.environments.long.parts import COUNTS, MOST_ACTS
@@ -62,6 +64,47 @@ def test_every_long_task_is_done_by_its_demonstration_from_ten_seeds(long: Long,
 def test_every_family_of_the_shell_can_be_a_part(long: Long) -> None:
     for family in OWN.names():
         check(long, f"{family}+make-folder", 3)
+
+
+def test_a_task_with_several_places_is_demonstrated_step_by_step_in_an_actor() -> None:
+    actor, task = Actor(lambda: Long(OWN, lambda name: Desk())), "make-folder+desk/tea-and-cat+make-file"
+    for _ in range(2):
+        page, history = actor.ask(0, "reset", task, 1), list[str]()
+        assert isinstance(page, Page)
+        while not page.is_done and len(history) < 12:
+            history.append(str(actor.ask(0, "demonstrate", task, page, history)))
+            page = actor.ask(0, "act", history[-1])
+            assert isinstance(page, Page)
+        assert (page.reward, len(history)) == (1, 5)
+    actor.close()
+
+
+def test_parallel_episodes_of_different_long_tasks_have_different_places(long: Long) -> None:
+    seen = list[int]()
+
+    class Seen(Desk):
+        def beside(self, seat: int) -> Desk:
+            seen.append(seat)
+            return Desk()
+
+    other = Long(OWN, lambda name: Seen())
+    one, two = other.beside(0), other.beside(0)
+    one.reset("desk/tea-and-cat+make-folder", 1)
+    two.reset("desk/tea-and-cat+delete-file", 1)
+    other.close()
+    assert len(set(seen)) == 2
+
+
+def test_folders_of_episodes_that_are_over_are_gone() -> None:
+    other = Long(OWN)
+    seats = [other.beside(0) for _ in range(6)]
+    for seed, seat in enumerate(seats):
+        seat.reset("two-parts", seed)
+    rooms = other._kept.shell._shared._rooms
+    assert len(rooms) == 6
+    del seats, seat
+    assert len(rooms) == 0
+    other.close()
 
 
 def test_the_goals_of_a_demonstration_are_the_words_of_the_request_in_their_order(long: Long) -> None:

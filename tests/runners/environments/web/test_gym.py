@@ -76,6 +76,15 @@ class TestReal:
         page = gym.act("DONE")
         assert (page.is_done, page.reward) == (True, 0.0)
 
+    def test_episodes_one_after_another_share_a_process(self, gym: BrowserGym) -> None:
+        for seed in range(3):
+            gym.beside(0).reset("miniwob.click-tab-2", seed)
+        assert len(peers()) == 1
+        pair = [gym.beside(0), gym.beside(1)]
+        for seat in pair:
+            seat.reset("miniwob.click-tab-2", 1)
+        assert len(peers()) == 2
+
     def test_the_same_seed_gives_the_same_page_beside_it_too(self, gym: BrowserGym) -> None:
         page, other = gym.reset("miniwob.click-tab-2", 5), gym.beside(1).reset("miniwob.click-tab-2", 5)
         assert (page.task, page.lines) == (other.task, other.lines)

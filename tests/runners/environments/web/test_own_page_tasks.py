@@ -46,7 +46,7 @@ def web_of(browse: Browse) -> Callable[[Path], Web]:
 
     def open_(folder: Path) -> Web:
         web = Web(PageFolder(folder))
-        web._browsing, web._seat = browse._browsing, 8
+        web._browsing = browse._browsing
         return web
 
     return open_

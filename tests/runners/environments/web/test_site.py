@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -18,7 +19,7 @@ STEPS = 12
 def web(browse: Browse) -> Iterator[Web]:
     """The site's tasks in the browser of the other tests."""
     web = Web(SiteTasks())
-    web._browsing, web._seat = browse._browsing, 7
+    web._browsing = browse._browsing
     yield web
     web._tasks.close()
 
@@ -32,6 +33,30 @@ def demonstrated(web: Web, task: str, seed: int) -> Page:
         page = web.act(history[-1])
         assert not page.error
     return page
+
+
+def test_parallel_episodes_of_several_tasks_do_not_meet(web: Web) -> None:
+    """As a batch asks for them: each task counts its own seats."""
+    tasks = ["answer-mail", "buy", "buy"]
+    seats = [web.beside(seat) for seat in (0, 0, 1)]
+    pages = [seat.reset(task, 3) for seat, task in zip(seats, tasks, strict=True)]
+    scripts = [web.demonstrate(task) for task in tasks]
+    histories = [list[str]() for _ in tasks]
+    for _ in range(STEPS):
+        for number, seat in enumerate(seats):
+            if not pages[number].is_done:
+                histories[number].append(scripts[number](pages[number], histories[number]))
+                pages[number] = seat.act(histories[number][-1])
+    assert [(page.is_done, page.reward) for page in pages] == [(True, 1.0)] * 3
+
+
+def test_episodes_one_after_another_have_one_proxy(web: Web) -> None:
+    for seed in range(3):
+        web.beside(0).reset("buy", seed)
+    before = threading.active_count(), len(web._browsing._proxies)
+    for seed in range(5):
+        web.beside(0).reset("buy", seed)
+    assert (threading.active_count(), len(web._browsing._proxies)) == before
 
 
 def test_there_are_eight_families_and_more() -> None:
