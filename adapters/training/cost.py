@@ -72,12 +72,6 @@ class Trial:
     save_s: float
 
 
-def optimiser_steps(rows: int, recipe: Recipe) -> int:
-    """Optimiser steps of the whole training, as the trainer counts them."""
-    batches = math.ceil(rows / recipe.batch)
-    return math.ceil(recipe.epochs * math.ceil(batches / recipe.accumulation))
-
-
 def batch_tokens(lengths: Sequence[int], *, is_padded: bool) -> int:
     """Tokens computed in one forward pass: each row as wide as the longest, unless rows are packed end to end."""
     return len(lengths) * math.ceil(max(lengths) / MULTIPLE) * MULTIPLE if is_padded else sum(lengths)
@@ -91,7 +85,7 @@ def plan_probe(lengths: Sequence[int], recipe: Recipe, typical: int = TYPICAL_ST
     """
     rows = arrange(lengths, recipe.batch, recipe.seed, epoch=0)
     batches = [rows[start : start + recipe.batch] for start in range(0, len(rows), recipe.batch)]
-    steps = optimiser_steps(len(rows), recipe)
+    steps = recipe.steps(len(rows))
 
     def tokens(batch: Sequence[int]) -> int:
         return batch_tokens([lengths[row] for row in batch], is_padded=not recipe.packing)
@@ -134,15 +128,19 @@ def estimate_duration_s(plan: Plan, trial: Trial, recipe: Recipe) -> float:
     return trial.fixed_s + warming_s + training_s + (checkpoints - 1) * trial.save_s
 
 
-def scale(measured: Estimate, examples: int, recipe: Recipe) -> Estimate:
-    """The estimate for another number of similar examples under the same recipe, in proportion."""
+def scale(measured: Estimate, examples: int, recipe: Recipe, before: Recipe | None = None) -> Estimate:
+    """The estimate for another number of similar examples, in proportion to the forward passes.
+
+    ``before`` is the recipe that was measured, where it made other steps; None where it is the same.
+    """
     share = examples / measured.examples
 
     def scaled(value: int | None) -> int | None:
         return None if value is None else round(value * share)
 
-    steps = optimiser_steps(examples, recipe)
-    duration_s = None if measured.duration_s is None else measured.duration_s * steps / measured.steps
+    steps = recipe.steps(examples)
+    passes = steps * recipe.accumulation / (measured.steps * (before or recipe).accumulation)
+    duration_s = None if measured.duration_s is None else measured.duration_s * passes
     return replace(
         measured, examples=examples, left_out=None, tokens=scaled(measured.tokens), steps=steps, duration_s=duration_s
     )

@@ -6,6 +6,7 @@ records its whole recipe in the log, so a recipe is plain JSON and holds everyth
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -223,6 +224,11 @@ class Recipe(Group):
     def has_preferences(self) -> bool:
         """Whether it learns from judged answers too, not only from targets."""
         return self.kto_weight > 0 or self.dpo_weight > 0
+
+    def steps(self, examples: int) -> int:
+        """Optimiser steps of a training on so many examples, as the trainer counts them."""
+        batches = math.ceil(examples / self.batch)
+        return math.ceil(self.epochs * math.ceil(batches / self.accumulation))
 
     def replace(self, **changes: Any) -> Recipe:
         """A copy with changed figures. Raises ``InvalidRecipe`` for an unknown figure or a value out of range."""

@@ -350,10 +350,10 @@ def base_at_request(ledger: Ledger, job: TrainingJob) -> Base:
 
 
 def _choose(ledger: Ledger, job: TrainingJob) -> Resolved:
-    """What the size of the base decides of the requested recipe."""
-    assert job.requested is not None
+    """What the sizes of base and dataset decide of the requested recipe."""
+    assert job.requested is not None and job.dataset is not None
     recipe, parameters = Recipe.from_json(job.requested.recipe), base_at_request(ledger, job).count_parameters()
-    return resolve_for_base(policy_at_request(ledger, job), job.role, recipe, parameters)
+    return resolve_for_base(policy_at_request(ledger, job), job.role, recipe, parameters, job.dataset.examples)
 
 
 def policy_at_request(ledger: Ledger, job: TrainingJob) -> Policy:

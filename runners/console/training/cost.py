@@ -30,12 +30,12 @@ def preview(ledger: Ledger, state: State, role: str, *, probes: bool, as_json: b
     estimated from the log."""
     policy = state.policy
     recipe, choices = resolve_recipe(policy, role), tuple[str, ...]()
-    if not policy.is_remote:
-        parameters = base_of(policy, ledger.get_content).count_parameters()
-        resolved = resolve_for_base(policy, role, recipe, parameters)
-        recipe, choices = resolved.recipe, resolved.reasons
     below, minimum = policy.training(role).learn_below_stars, policy.training(role).min_examples
     dataset = dataset_of(ledger, role, below, recipe)
+    if not policy.is_remote:
+        parameters = base_of(policy, ledger.get_content).count_parameters()
+        resolved = resolve_for_base(policy, role, recipe, parameters, len(dataset.examples))
+        recipe, choices = resolved.recipe, resolved.reasons
     declined = f"{dataset.lessons} usable examples, {minimum} are needed" if dataset.lessons < minimum else None
     if problem := complain_of_place(policy, policy, role, policy.launch(role).launcher):
         declined = problem

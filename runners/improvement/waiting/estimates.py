@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ....adapters.data.examples import write_examples
-from ....adapters.training.cost import Estimate, optimiser_steps, scale
+from ....adapters.training.cost import Estimate, scale
 from ....domain.events import Event, TrainingCompleted, TrainingRequested, TrainingStarted
 from ....domain.settings.recipe import Recipe
 
@@ -31,13 +31,17 @@ def try_out(dataset: Dataset, recipe: Recipe, base: Base) -> Estimate:
 
 
 def estimate_from_history(log: Log, policy: Policy, examples: int, recipe: Recipe) -> Estimate:
-    """The estimate from the newest training with this recipe and base in the log; without one, only the steps are known."""
-    completed = _newest_like(log, policy, recipe)
-    if completed is None:
-        steps = optimiser_steps(examples, recipe)
+    """The estimate from the newest training with this recipe and base in the log; without one, only the steps are known.
+
+    The recipe may have had other steps: their number follows from that of the examples (``domain/settings/sizes.py``).
+    """
+    found = _newest_like(log, policy, recipe)
+    if found is None:
+        steps = recipe.steps(examples)
         return Estimate(
             examples, None, None, steps, None, None, None, "the log has no training of this recipe and base"
         )
+    completed, before = found
     measured = Estimate(
         completed.examples,
         None,
@@ -48,7 +52,7 @@ def estimate_from_history(log: Log, policy: Policy, examples: int, recipe: Recip
         completed.device,
         f"in proportion to training {completed.originator_id.hex[:8]}",
     )
-    return scale(measured, examples, recipe)
+    return scale(measured, examples, recipe, before)
 
 
 def estimate_tokens(log: Log, base: str, examples: int) -> tuple[int | None, str]:
@@ -70,8 +74,9 @@ def estimate_tokens(log: Log, base: str, examples: int) -> tuple[int | None, str
     return tokens, f"in proportion to training {newest.originator_id.hex[:8]}"
 
 
-def _newest_like(log: Log, policy: Policy, recipe: Recipe) -> TrainingCompleted | None:
-    """The newest training of our own that finished at its first attempt: a later one records only a part of the time."""
+def _newest_like(log: Log, policy: Policy, recipe: Recipe) -> tuple[TrainingCompleted, Recipe] | None:
+    """The newest training of our own that finished at its first attempt, and its recipe: a later attempt records only a part
+    of the time."""
     history: dict[UUID, list[Event]] = {}
     newest = None
     for recorded in log.read(1, None, (TrainingRequested.TOPIC, TrainingStarted.TOPIC, TrainingCompleted.TOPIC)):
@@ -89,6 +94,7 @@ def _newest_like(log: Log, policy: Policy, recipe: Recipe) -> TrainingCompleted 
             started = before[1]
             adjusted = started.adjusted if isinstance(started, TrainingStarted) else {}
             figures = Recipe.from_json({**requested.recipe, **adjusted})
-            if (requested.base, requested.revision) == base and figures == recipe:
-                newest = event
+            steps = {name: getattr(recipe, name) for name in ("accumulation", "epochs", "learning_rate")}
+            if (requested.base, requested.revision) == base and figures.replace(**steps) == recipe:
+                newest = event, figures
     return newest

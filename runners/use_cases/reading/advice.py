@@ -180,9 +180,9 @@ def _plan(log: Log, state: State, role: str, events: Sequence[Event]) -> _Plan:
         if policy.is_remote:
             return _at_endpoint(log, policy, role, plan, len(dataset.examples), obstacle)
         parameters = base_of(policy, log.get_content).count_parameters()
-        estimate = estimate_from_history(
-            log, policy, len(dataset.examples), resolve_for_base(policy, role, recipe, parameters).recipe
-        )
+        examples = len(dataset.examples)
+        resolved = resolve_for_base(policy, role, recipe, parameters, examples)
+        estimate = estimate_from_history(log, policy, examples, resolved.recipe)
     except LogError:
         raise
     except GrokputerError as error:  # damaged texts, a recipe that old settings make invalid, a base that is not there

@@ -14,7 +14,6 @@ from grokputer.adapters.training.cost import (
     Trial,
     batch_tokens,
     estimate_duration_s,
-    optimiser_steps,
     plan_probe,
     scale,
 )
@@ -57,7 +56,7 @@ def test_a_training_is_charged_at_the_prices_in_force_when_it_was_completed(tmp_
 
 def test_steps_are_counted_as_the_trainer_counts_them() -> None:
     recipe = Recipe(batch=4, accumulation=4, epochs=3)
-    assert [optimiser_steps(rows, recipe) for rows in (1, 16, 17, 64, 65)] == [3, 3, 6, 12, 15]
+    assert [recipe.steps(rows) for rows in (1, 16, 17, 64, 65)] == [3, 3, 6, 12, 15]
 
 
 def test_a_padded_batch_is_as_wide_as_its_longest_row_needs() -> None:

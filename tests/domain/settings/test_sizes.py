@@ -68,6 +68,37 @@ def test_another_preset_keeps_its_figures() -> None:
     assert resolve_for_base(policy, "action", requested, 134_515_008).adjusted == {"quantization": "none"}
 
 
+@pytest.mark.parametrize(
+    ("parameters", "examples", "steps", "rate"),
+    [
+        (134_515_008, 87, 176, 1e-3),  # the default makes 24
+        (134_515_008, 400, 100, 2e-3),
+        (134_515_008, 384, 768, 1e-3),
+        (134_515_008, None, None, 2e-3),
+        (5_000_000, 94, 96, 2e-3),
+        (8_000_000_000, 87, 18, 2e-4),
+    ],
+)
+def test_few_examples_take_more_and_smaller_steps(
+    parameters: int, examples: int | None, steps: int | None, rate: float
+) -> None:
+    policy = Policy({"model.base": "some/model"})
+    resolved = resolve_for_base(policy, "action", resolve_recipe(policy, "action"), parameters, examples)
+    assert resolved.recipe.learning_rate == rate
+    if examples is not None:
+        assert resolved.recipe.steps(examples) == steps
+        is_told = f"{examples} examples made" in " ".join(resolved.reasons)
+        assert is_told == (resolved.recipe.accumulation == 1)
+
+
+@pytest.mark.parametrize("key", ["training.epochs", "training.accumulation", "training.learning_rate"])
+def test_figures_for_few_examples_leave_a_choice_of_a_person_alone(key: str) -> None:
+    policy = Policy({"model.base": "some/model", key: Policy().preset_figure(key)})
+    requested = resolve_recipe(policy, "action")
+    adjusted = resolve_for_base(policy, "action", requested, 134_515_008, 20).adjusted
+    assert adjusted.keys() == {"quantization"}
+
+
 def test_the_reasons_name_the_size() -> None:
     assert resolve(134_515_008).reasons[0] == "a base of 135 million parameters"
     assert resolve(8_030_000_000).reasons[0] == "a base of 8.0 billion parameters"
