@@ -66,9 +66,21 @@ class Recipe(Group):
         source="QLoRA (arXiv 2305.14314), section 4, and measured",
         form=TARGET,
     )
-    epochs: int = setting(4, "Passes over the dataset.", unit="epochs", low=1, high=1000)
+    epochs: int = setting(
+        4,
+        "Passes over the dataset. While unset, few examples take 8 from 30 million to a billion parameters.",
+        unit="epochs",
+        low=1,
+        high=1000,
+    )
     batch: int = setting(4, "Examples per forward pass.", unit="examples", low=1, high=4096)
-    accumulation: int = setting(4, "Forward passes per optimiser step.", unit="passes", low=1, high=4096)
+    accumulation: int = setting(
+        4,
+        "Forward passes per optimiser step. While unset, few examples take 1 below a billion parameters.",
+        unit="passes",
+        low=1,
+        high=4096,
+    )
     learning_rate: float = setting(
         2e-3,
         "Highest learning rate. While unset, it falls with the size of the base: 2e-4 from a "

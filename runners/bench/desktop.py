@@ -38,12 +38,8 @@ SETTINGS: Reasoned = {
     "canary.bake_s": (0, "the demo's traffic comes in minutes, not hours; the number of runs decides"),
     "canary.interval_s": (0, "a look after every few runs"),
     "training.retries": (0, "the reviewer has corrected the failures"),
-    "training.accumulation": (1, "a step for each four examples: there are few"),
-    "training.epochs": (8, "after four epochs of so few examples it does not know these examples themselves"),
-    "training.learning_rate": (1e-3, "half of the default, for steps of a quarter of the examples"),
 }
-"""The demo's settings, with the reasons that the log records. Those of the training are measured; see "A language model on a
-desktop" in benchmarks/README.md."""
+"""The demo's settings, with the reasons that the log records."""
 
 
 @dataclass(frozen=True)
