@@ -19,6 +19,7 @@ from uuid import UUID
 
 import pytest
 
+from grokputer.domain.aggregates.base import derive_id
 from grokputer.domain.errors import ModelError
 from grokputer.runners.agent.runner import Task, TaskRunner
 from grokputer.runners.archive.replay import replay
@@ -50,7 +51,9 @@ def run_and_review(ledger: Ledger, parts: Services, count: int, first_seed: int)
     for seed in range(first_seed, first_seed + count):
         parts.state = process_new_events(ledger)
         runner = TaskRunner(ledger, parts.model, parts.prepare, parts.base_label, "ada")
-        review(ledger, runner.run(Task("miniwob", "enter-text", seed), environment, parts.state), environment)
+        id = derive_id("story", seed)  # a run's arm follows from its id
+        task = Task("miniwob", "enter-text", seed)
+        review(ledger, runner.run(task, environment, parts.state, id=id), environment)
     process_new_events(ledger)
 
 
