@@ -173,7 +173,7 @@ class VllmEndpoint(RemoteModel):
         try:
             client = self.client.with_options(max_retries=0, timeout=LOOK_TIMEOUT_S)
             return client.get(url, cast_to=str)
-        except openai.APIError as error:
+        except openai.OpenAIError as error:
             raise self._down(error, LOOK_TIMEOUT_S) from error
 
     def _post(self, address: str, body: dict[str, Any], timeout_s: float) -> tuple[int, str]:
@@ -184,7 +184,7 @@ class VllmEndpoint(RemoteModel):
             return 200, self.client.with_options(timeout=timeout_s).post(address, cast_to=str, body=body)
         except openai.APIStatusError as error:
             return error.status_code, error.response.text[:10_000]
-        except openai.APIError as error:
+        except openai.OpenAIError as error:
             raise self._down(error, timeout_s) from error
 
     def _down(self, error: Exception, limit_s: float) -> Down:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...domain.errors import TrainingError
+from ...domain.settings.forms import complain_of_url
 from ..training.process import CHILD
 from .jobs import require_safe
 from .scheduler import JobState, Scheduler, Sight
@@ -27,11 +28,13 @@ class RayJobs(Scheduler):
     """The Ray cluster at the address of its dashboard."""
 
     def __init__(self, address: str | None, gpus: int, python: str) -> None:
-        """``gpus`` are asked for whole, by each job. Raises ``TrainingError`` without an address."""
+        """``gpus`` are asked for whole, by each job. Raises ``TrainingError`` without a valid address."""
         if address is None:
             raise TrainingError(
                 "training.launcher is ray, and training.ray_address is not set; set it to the address of the dashboard"
             )
+        if wrong := complain_of_url(address):
+            raise TrainingError(f"training.ray_address {address!r} cannot be asked: {wrong}; set it again")
         self.address, self.gpus, self.python = address.rstrip("/"), gpus, python
 
     @property

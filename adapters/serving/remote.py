@@ -17,6 +17,8 @@ from ...domain.page.media import KINDS, marks_in, split_parts
 from ...domain.page.messages import Completion, Message, Request
 from ...domain.page.tools import Tool
 from ...domain.ports import NO_MEDIA, Model, Proof
+from ...domain.settings.forms import complain_of_url
+from ..endpoint.client import find_endless, open_http
 from .reply import BadReply, read_models, read_reply
 from .streamed_reply import StreamedReply, cut_event
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
 TIMEOUT_S = 60.0
-"""Time limit of an answer; chosen."""
+"""Longest silence of an endpoint; chosen. A whole answer takes ``client.PATIENCE`` times that at most."""
 RETRIES = 2
 """Retries after a lost connection, a 429 or a 5xx; the default of the ``openai`` client."""
 WITHOUT_LIST = (404, 405, 501)
@@ -51,8 +53,8 @@ class RemoteModel(Model):
         retries: int = RETRIES,
         name_there: Callable[[str], str] = str,
     ) -> None:
-        if not base_url.startswith(("http://", "https://")):
-            raise ModelError(f"'{base_url}' is not a base URL; it takes http:// or https://, as in https://api.x.ai/v1")
+        if wrong := complain_of_url(base_url):
+            raise ModelError(f"{base_url!r} is not a base URL: {wrong}; set one such as https://api.x.ai/v1")
         self.base_url = base_url
         self.model = model
         self.key_variable = key_variable
@@ -195,7 +197,7 @@ class RemoteModel(Model):
         self.client.close()
 
     def _open(self) -> OpenAI:
-        from openai import DefaultHttpxClient, OpenAI
+        from openai import OpenAI
 
         key = os.environ.get(self.key_variable, "").strip() or "none"
         if not (key.isascii() and key.isprintable()) or " " in key:
@@ -203,14 +205,12 @@ class RemoteModel(Model):
                 f"the environment variable {self.key_variable} is not an API key: it has characters that no key has"
             )
         try:
-            # A redirect is not followed: of a question it makes a GET without words, or sends them to another server.
-            http = DefaultHttpxClient(follow_redirects=False, timeout=self.timeout_s)
             client = OpenAI(
                 base_url=self.base_url,
                 api_key=key,
                 timeout=self.timeout_s,
                 max_retries=self.retries,
-                http_client=http,
+                http_client=open_http(self.timeout_s),
             )
         except Exception as error:  # of several libraries: an unreadable URL, an invalid proxy
             raise ModelError(
@@ -227,6 +227,8 @@ class RemoteModel(Model):
         """The reason in this program's own words: a server's message may repeat the key."""
         import openai
 
+        if given_up := find_endless(error):
+            return given_up
         if isinstance(error, UnicodeError):
             return "the question is not Unicode; it has a lone surrogate"
         if isinstance(error, openai.APITimeoutError):

@@ -20,6 +20,8 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 _BLANK_LINE = re.compile(rb"\r\r|(?:\r\n|\n)(?:\r\n|\n|\r(?=[^\n]))")
 """The end of a line, and the blank line after it. A CR that came last may be the first half of CR LF, unless it follows
 another CR."""
+LONGEST_EVENT = 4 * 2**20
+"""Bytes of one event; chosen."""
 END = "[DONE]"
 """The data of the last event."""
 
@@ -27,13 +29,17 @@ END = "[DONE]"
 def cut_event(kept: bytes) -> tuple[bytes, bytes]:
     """The first event of the bytes with the blank line that ends it, empty where none has ended; and the bytes after it.
 
-    A line ends with LF, CR LF, or CR.
+    A line ends with LF, CR LF, or CR. Raises ``BadReply`` for an event that is too long.
     """
     if b"\r" not in kept:
-        at = kept.find(b"\n\n") + 2
-        return (kept[:at], kept[at:]) if at > 1 else (b"", kept)
-    found = _BLANK_LINE.search(kept)
-    return (b"", kept) if found is None else (kept[: found.end()], kept[found.end() :])
+        blank = kept.find(b"\n\n")
+        at = 0 if blank < 0 else blank + 2
+    else:
+        found = _BLANK_LINE.search(kept)
+        at = 0 if found is None else found.end()
+    if at == 0 and len(kept) > LONGEST_EVENT:
+        raise BadReply(f"has an event longer than {LONGEST_EVENT >> 20} MiB")
+    return kept[:at], kept[at:]
 
 
 def data_of(event: str) -> str:

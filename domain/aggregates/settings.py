@@ -26,7 +26,8 @@ class Settings(Aggregate):
         return Policy(dict(self.changed))
 
     def change(self, key: str, value: Any, reason: str, context: Context, document: str | None = None) -> None:
-        """Set the key, by its current or an earlier name. A value that is already in force records nothing.
+        """Set the key, by its current or an earlier name. A value that is already in force records nothing; of a role, a value
+        of its own: it can be set to what it inherits, which then holds when the value for all roles changes.
 
         ``document`` is the content key of the file whose text is the value, which is that key too.
         Raises ``BadSetting`` for a value out of range, and for one that leaves a role without a valid recipe.
@@ -35,7 +36,7 @@ class Settings(Aggregate):
         changed = Policy({**self.changed, key: typed})
         self._require_recipes(changed, f"{key} cannot be {typed!r}")
         old = self.policy.get(without_role(key), role_of(key))
-        if old != typed:
+        if old != typed or (role_of(key) is not None and key not in self.changed):
             check_together(changed, without_role(key))
             self._record(
                 PolicyChanged, context, key=key, old=old, new=typed, reason=reason, is_unset=False, document=document

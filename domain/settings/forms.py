@@ -10,6 +10,8 @@ import re
 import shlex
 from collections.abc import Mapping
 from functools import lru_cache
+from ipaddress import IPv6Address
+from urllib.parse import urlsplit
 
 from .ramp import complain_of_steps
 from .setting import Form
@@ -38,6 +40,45 @@ _STEP = r"[1-9]\d?:[1-9]\d{0,5}(\.\d+)?(:\d{1,9})?"
 """A step of a ramp: share, evidence, seconds."""
 
 
+def split_endpoints(value: str | None) -> list[str]:
+    """The base URLs of the setting, each once."""
+    return list(dict.fromkeys(filter(None, (part.strip() for part in (value or "").split(",")))))
+
+
+def complain_of_url(url: str) -> str:
+    """Why no program can ask the URL, though it has the form of one; empty where one can."""
+    if not url.startswith(("http://", "https://")):
+        return "it begins with neither http:// nor https://"
+    if not url.isprintable():
+        return "it has signs that no URL has"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+        if parts.netloc.startswith("["):
+            IPv6Address(host)
+        is_host = re.fullmatch(r"(\[[^\[\]]+\]|[\w.-]+)(:\d*)?", parts.netloc) and host.encode("idna")
+    except ValueError:  # also of a name that is too long, or has an empty part
+        is_host = None
+    if not is_host or port == 0:
+        return "its host or its port is not valid; they are as in example.org, localhost:8000 or [::1]:8000"
+    return ""
+
+
+def _complain_of_urls(value: str) -> str:
+    return next(filter(None, map(complain_of_url, split_endpoints(value))), "")
+
+
+def _complain_of_webhook(value: str) -> str:
+    return "" if value == "env" else complain_of_url(value)
+
+
+def _complain_of_ports(value: str) -> str:
+    """What is wrong with the ports of hosts."""
+    ports = re.findall(r":(\d{1,5})(?= *(?:,|$))", value)
+    wrong = next((port for port in ports if not 0 < int(port) < 65_536), None)
+    return f"{wrong} is no port; there are 1 to 65535" if wrong else ""
+
+
 def complain_of_folders(value: str) -> str:
     """What is wrong with folders of tasks: each has a name of its own, which stands in commands and in the log."""
     names = [part.strip().rstrip("/").rpartition("/")[2] for part in value.split(",")]
@@ -55,36 +96,35 @@ MODEL_ENDPOINT = Form(
     re.compile(rf"{_LISTED_URL}( *, *{_LISTED_URL})*"),
     "http:// or https:// with a host and a path alone; a key comes from OPENAI_API_KEY, never from here; "
     "several with commas between them where model.backend is vllm",
+    _complain_of_urls,
 )
 
 TEACHER_ENDPOINT, JUDGE_ENDPOINT, AUDIO_ENDPOINT = (
     Form(
         re.compile(_URL),
         f"http:// or https:// with a host and a path alone; a key comes from {KEY_VARIABLES[key]}, never from here",
+        complain_of_url,
     )
     for key in ("teacher.endpoint", "judge.endpoint", "audio.endpoint")
 )
-
-
-def split_endpoints(value: str | None) -> list[str]:
-    """The base URLs of the setting, each once."""
-    return list(dict.fromkeys(filter(None, (part.strip() for part in (value or "").split(",")))))
-
 
 OTLP_ENDPOINT = Form(
     re.compile(_URL),
     "http:// or https:// with a host and a path alone; headers with a key come from OTEL_EXPORTER_OTLP_HEADERS, never "
     "from here",
+    complain_of_url,
 )
 
 RAY_ADDRESS = Form(
     re.compile(_URL),
     "http:// or https:// with a host, a port and a path alone; a token comes from RAY_AUTH_TOKEN, never from here",
+    complain_of_url,
 )
 
 RAY_CLUSTER = Form(
     re.compile(r"auto|local|[A-Za-z0-9_.-]{1,253}:\d{1,5}", re.ASCII),
     "auto, local, or a host and a port, as in ray-head:6379",
+    _complain_of_ports,
 )
 
 SHARED_FOLDER = Form(
@@ -128,6 +168,7 @@ WEBHOOK = Form(
     re.compile(f"env|{_URL}"),
     "http:// or https:// with a host and a path alone; where the URL itself is a secret, it comes from "
     "GROKPUTER_WEBHOOK_URL, and this is set to env",
+    _complain_of_webhook,
 )
 
 ADDRESSES = Form(
@@ -140,6 +181,7 @@ ADDRESS = Form(re.compile(_ADDRESS, re.ASCII), "one address, as in grokputer@exa
 SERVER = Form(
     re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}", re.ASCII),
     "a host and a port, as in mail.example.org:587",
+    _complain_of_ports,
 )
 
 CHAT_TEMPLATES = ("alpaca", "chatml", "llama2")
@@ -184,6 +226,7 @@ _HOST = r"([A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:\d{1,5})?"
 HOSTS = Form(
     re.compile(rf"{_HOST}( *, *{_HOST})*", re.ASCII),
     "hosts with commas between them, each with a port or for all its ports, as in example.org, cdn.example.net:8443",
+    _complain_of_ports,
 )
 
 _PRICE = r"[^\s,=]{1,200} *= *\d{1,9}(\.\d{1,6})? *: *\d{1,9}(\.\d{1,6})?"

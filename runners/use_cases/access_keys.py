@@ -54,8 +54,8 @@ class KeyRow:
 
 
 def hash_key(key: str) -> str:
-    """SHA-256 of the key, hex, as the log keeps it."""
-    return hashlib.sha256(key.encode()).hexdigest()
+    """SHA-256 of the key, hex, as the log keeps it. Of bytes that are no text, which no key has, that of question marks."""
+    return hashlib.sha256(key.encode(errors="replace")).hexdigest()
 
 
 def create_key(

@@ -14,7 +14,7 @@ from ...adapters.serving.base_model import NO_TEMPLATE, Base
 from ...adapters.serving.gguf_model import SUFFIX
 from ...adapters.serving.model_folder import complain_of_folder, has_template
 from ...domain.aggregates.alert import Failure
-from ...domain.settings.forms import KEY_VARIABLES, split_endpoints
+from ...domain.settings.forms import KEY_VARIABLES, complain_of_url, split_endpoints
 from ...domain.settings.keys import role_of, without_role
 from .extras import install_command
 from .hub import ask_hub
@@ -86,8 +86,10 @@ def check_endpoint(endpoint: str | None, names: list[str], setting: str) -> Avai
     """Whether the endpoint answers and serves all of these names, the model first; ``setting`` is the endpoint's key."""
     if not endpoint:
         return Availability("fail", f"no endpoint; set {setting}")
-    if not endpoint.startswith(("http://", "https://")):
-        return Availability("fail", f"{endpoint} is not a URL; set {setting} to one, as in https://api.x.ai/v1")
+    if wrong := complain_of_url(endpoint):
+        return Availability(
+            "fail", f"{endpoint} is not a URL: {wrong}; set {setting} to one, as in https://api.x.ai/v1"
+        )
     variable = find_key_variable(setting, endpoint)
     answer = ask(f"{endpoint.rstrip('/')}/models", os.environ.get(variable))
     if isinstance(answer, Failure) or answer.status >= 300:

@@ -107,6 +107,8 @@ def _check_role_model(key: str, role: str, policy: Policy) -> Availability | Non
     if own.name is None:
         return Availability("warn", f"set {role}.model.base next")
     found = check_endpoint(own.endpoint, [own.name], f"{role}.model.endpoint")
+    if found.result != "ok" and policy.find("model.endpoint", role)[0] == "model.endpoint":
+        found = found._replace(found=f"{found.found}; for a model at another endpoint, set {role}.model.endpoint first")
     return found._replace(is_certain=found.is_certain and without_role(key) == "model.base")
 
 

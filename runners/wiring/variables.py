@@ -10,7 +10,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ...domain.errors import BadArgument
-from ...domain.settings.forms import KEY_VARIABLES
+from ...domain.settings.forms import KEY_VARIABLES, complain_of_url
 from ...domain.settings.running import REGISTRY_URL
 from ...domain.settings.settings import SETTINGS, BadSetting, Policy
 
@@ -64,5 +64,5 @@ def key_variable(endpoint: str | None, own: str, general: str) -> str:
     """The variable with the key for the endpoint: its ``own`` where that is set, xAI's at xAI, else the ``general`` one."""
     if own != general and os.environ.get(own):
         return own
-    is_xai = endpoint is not None and urlsplit(endpoint).hostname == XAI_HOST
+    is_xai = endpoint is not None and not complain_of_url(endpoint) and urlsplit(endpoint).hostname == XAI_HOST
     return XAI_API_KEY if is_xai and os.environ.get(XAI_API_KEY) else general

@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ....adapters.endpoint.client import find_endless, open_http
 from ....domain.errors import ModelError
+from ....domain.settings.forms import complain_of_url
 from .sound import RATE, find_format, read_bytes, unpack
 from .speech import PROMPT, Listener, Transcript
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 MODEL = "whisper-1"
 """The model that is asked for. Source: OpenAI's name of Whisper, which other servers take too."""
 TIMEOUT_S = 60.0
-"""Time limit of an answer; chosen: as that of a chat model."""
+"""Longest silence of the endpoint; chosen: as that of a chat model."""
 LONGEST = 100_000
 """Characters of a transcript; chosen: an hour of speech has half of that."""
 
@@ -49,6 +51,8 @@ class RemoteListener(Listener):
                 model=self.model, file=(name, recording), prompt=PROMPT, response_format=form, temperature=0
             )
             body = answer.http_response.json()
+        except ModelError:
+            raise
         except Exception as error:  # The HTTP library raises many kinds, and all are the endpoint's fault here.
             raise ModelError(f"model {self.model} at {self.endpoint} did not hear: {self._reason(error)}") from error
         return Transcript(self._read_text(body), _read_confidence(body), seconds)
@@ -56,9 +60,13 @@ class RemoteListener(Listener):
     def _open(self) -> OpenAI:
         from openai import OpenAI
 
+        if wrong := complain_of_url(self.endpoint):
+            raise ModelError(f"audio.endpoint {self.endpoint!r} cannot be asked: {wrong}; set it again")
         if self._client is None:
             key = os.environ.get(self._key_variable, "").strip() or "none"
-            self._client = OpenAI(base_url=self.endpoint, api_key=key, timeout=TIMEOUT_S)
+            self._client = OpenAI(
+                base_url=self.endpoint, api_key=key, timeout=TIMEOUT_S, http_client=open_http(TIMEOUT_S)
+            )
         return self._client
 
     def _read_text(self, body: Any) -> str:
@@ -71,6 +79,8 @@ class RemoteListener(Listener):
         """The reason in this program's own words: a server's message may repeat the key."""
         import openai
 
+        if given_up := find_endless(error):
+            return given_up
         if isinstance(error, openai.APITimeoutError):
             return f"no answer within {TIMEOUT_S:g} s"
         if isinstance(error, openai.APIConnectionError):

@@ -16,6 +16,7 @@ from ..replies import error_reply
 NOT_VALID = "this is no valid HTTP request"
 SAID = {
     HTTPStatus.BAD_REQUEST: f"{NOT_VALID}, or a line of its head is longer than 8,190 bytes",
+    HTTPStatus.EXPECTATION_FAILED: "the gateway meets no expectation but 100-continue",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "the head of the request is too long",
     HTTPStatus.INTERNAL_SERVER_ERROR: "the gateway has a bug; its output has the details",
 }
@@ -31,7 +32,12 @@ class Protocol(web.RequestHandler):
     def handle_error(
         self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """The response to what could not be handled; the connection ends with it."""
+        """The response to what could not be handled; the connection ends with it.
+
+        aiohttp refuses an expectation in words that repeat it, and fails where they are not UTF-8.
+        """
+        if isinstance(exc, UnicodeEncodeError) and not request.headers.get("expect", "").isascii():
+            status = HTTPStatus.EXPECTATION_FAILED
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self.log_exception("a request failed", exc_info=exc)
         if request.writer.output_size > 0:
@@ -51,7 +57,7 @@ class Protocol(web.RequestHandler):
 async def meet_expectation(request: web.Request) -> web.StreamResponse | None:
     """Tell a client that waits for ``100 Continue`` to go on; any other expectation is refused, 417."""
     if request.headers.get("expect", "").lower() != "100-continue":
-        return error_reply(417, "the gateway meets no expectation but 100-continue")
+        return error_reply(417, SAID[HTTPStatus.EXPECTATION_FAILED])
     if (request.content_length or 0) > LONGEST_BODY:
         return error_reply(413, f"a request takes {LONGEST_BODY >> 20} MiB", headers={"connection": "close"})
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -16,10 +16,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from ...use_cases.access_keys import hash_key
 from ..replies import Refused
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Door:
     def sign_in(self, key: str, address: str) -> str:
         """The cookie for the holder of the key. Raises ``Refused``: 401, and 429 after many wrong keys."""
         failures, now = self._recent(address), self._clock()
-        known = self._keys().get(hashlib.sha256(key.strip().encode(errors="replace")).hexdigest())
+        known = self._keys().get(hash_key(key.strip()))
         if known is None:
             if len(failures) >= MOST_FAILURES:
                 wait_s = max(1, round(failures[0] + FAILURES_S - now))
@@ -82,7 +82,7 @@ class Door:
     def form_id(self, cookie: str, token: str) -> str | None:
         """The id of the form that has the token; None for a token that was not given to the visitor with this cookie."""
         id, _, signature = token.partition(".")
-        is_known = hmac.compare_digest(self._sign(f"form.{id}.{cookie}").encode(), signature.encode())
+        is_known = hmac.compare_digest(self._sign(f"form.{id}.{cookie}").encode(), signature.encode(errors="replace"))
         return id if is_known else None
 
     def _sign(self, text: str) -> str:
@@ -130,4 +130,4 @@ def is_from_here(request: web.Request) -> bool:
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site not in (None, "same-origin", "none"):
         return False
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    return origin is None or origin.partition("://")[2] == request.headers.get("host")

@@ -19,8 +19,10 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from ....adapters.endpoint.client import LONGEST
 from ....adapters.serving.reply import BadReply, Reply, read_json, read_models, read_reply
 from ....adapters.serving.streamed_reply import StreamedReply, cut_event
+from ....domain.settings.forms import complain_of_url
 from ....domain.vocabulary import FailureReason
 from ...wiring.availability import find_key_variable
 from .upstream import NoAnswer, Stream, Whole
@@ -35,10 +37,6 @@ SILENT_S = 300.0
 """Seconds without a byte, after which an answer is given up; chosen: a large model may think for minutes."""
 LOOK_S = 1.0
 """Seconds between two looks at a connection whose answer has not ended; chosen."""
-LONGEST = 64 * 2**20
-"""Bytes of an answer, also of one in parts; chosen."""
-LONGEST_FRAME = 4 * 2**20
-"""Bytes of one event of a stream; chosen."""
 LONGEST_ADDRESS = 200
 """Characters of an address that a message repeats; chosen."""
 LISTED_S = 30.0
@@ -230,15 +228,13 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 
 async def _split(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The events of a stream, each with the blank line that ends it."""
+    """The events of a stream, each with the blank line that ends it. Raises ``BadReply`` for one that is too long."""
     kept = b""
     async for part in parts:
         event, kept = cut_event(kept + part)
         while event:
             yield event
             event, kept = cut_event(kept)
-        if len(kept) > LONGEST_FRAME:
-            raise BadReply(f"has an event longer than {LONGEST_FRAME >> 20} MiB")
     if kept.strip():
         yield kept + b"\n\n"
 
@@ -281,7 +277,9 @@ def _is_error(body: bytes) -> bool:
 
 @lru_cache(64)
 def _url(endpoint: str, address: str) -> URL:
-    """The address at the endpoint, parsed once."""
+    """The address at the endpoint, parsed once. Raises ``aiohttp.InvalidURL``, which a setting of an older program may be."""
+    if wrong := complain_of_url(endpoint):
+        raise aiohttp.InvalidURL(endpoint, wrong)
     return URL(f"{endpoint.rstrip('/')}/{address}")
 
 

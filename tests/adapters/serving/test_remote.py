@@ -167,5 +167,5 @@ def test_a_server_that_does_not_run_is_an_error() -> None:
 
 
 def test_an_invalid_base_url_is_refused() -> None:
-    with pytest.raises(ModelError, match="it takes http:// or https://"):
+    with pytest.raises(ModelError, match="it begins with neither http:// nor https://"):
         RemoteModel("api.x.ai/v1", "grok")

@@ -62,6 +62,14 @@ def test_a_value_out_of_range_is_refused_with_what_is_allowed(key: str, value: A
     given(Settings).when(change(key, value)).then_refused(key, word)
 
 
+def test_a_role_s_own_value_is_recorded_also_where_it_is_the_one_that_it_inherits() -> None:
+    same = change("ocr.rating.window", 50)
+    given(Settings).when(same).then((PolicyChanged, {"old": 50, "new": 50}))
+    given(Settings, same).when(same).then_nothing()
+    held = Policy({"ocr.rating.window": 50, "rating.window": 30})
+    assert [held.get("rating.window", role) for role in ("ocr", "action")] == [50, 30]
+
+
 def test_a_role_may_have_a_value_of_its_own() -> None:
     policy = Policy({"rating.window": 30, "ocr.rating.window": 20})
     assert [policy.get("rating.window", role) for role in ("ocr", "action", None)] == [20, 30, 30]

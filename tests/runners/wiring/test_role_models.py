@@ -90,3 +90,21 @@ def test_the_name_of_a_role_s_model_is_looked_for_at_its_endpoint(tmp_path: Path
     assert "does not serve other" in refused("settings", "set", "ocr.model.base", "other", db=db)
     output("settings", "set", "ocr.model.base", "grok-4", db=db)
     assert "model of ocr" in output("doctor", db=db)
+
+
+def test_a_role_s_model_can_be_the_one_that_all_roles_have_now(tmp_path: Path, server: ChatServer) -> None:
+    db = tmp_path / "new.db"
+    output("init", db=db)
+    for key, value in {"model.backend": "openai", "model.endpoint": server.url, "model.base": "grok-4"}.items():
+        output("settings", "set", key, value, db=db)
+    with ChatServer(PLAN, serves=["grok-4", "planner"]) as other:
+        said = refused("settings", "set", "decomposition.model.base", "planner", db=db)
+        assert "for a model at another endpoint, set decomposition.model.endpoint first" in said
+        output("settings", "set", "decomposition.model.endpoint", other.url, db=db)
+        assert "nothing was recorded" not in output("settings", "set", "decomposition.model.base", "grok-4", db=db)
+        assert "nothing was recorded" in output("settings", "set", "decomposition.model.base", "grok-4", db=db)
+        ledger = Ledger.open(db)
+        with Services(ledger, process_new_events(ledger)) as services:
+            own = services.beside("decomposition")
+        ledger.close()
+    assert own is not None and own.label == f"grok-4@{other.url}"

@@ -1,0 +1,1 @@
+"""The connection to an endpoint of OpenAI's API, whose answers end."""
