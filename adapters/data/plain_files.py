@@ -34,3 +34,9 @@ def read_plain(path: Path) -> bytes:
     """The content of the plain file. Raises ``OSError``."""
     with open_plain(path) as stream:
         return stream.read()
+
+
+def read_plain_text(path: Path) -> str:
+    """The text of the plain file, each line ending with a line feed. Raises ``OSError``, ``UnicodeDecodeError``."""
+    require_plain(path)
+    return path.read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...adapters.data.plain_files import open_plain
 from ...domain.page.media import (
     MOST_BYTES,
     MOST_INPUTS,
@@ -34,7 +35,7 @@ def load_media(given: str | Path | bytes, kind: str) -> str:
     if isinstance(given, bytes):
         return _checked(given, kind)
     try:
-        with Path(given).open("rb") as stream:
+        with open_plain(Path(given)) as stream:
             return _checked(stream.read(MOST_BYTES + 1), kind)
     except BadMedia as error:
         raise BadMedia(f"{given} cannot be given to the model: {error}") from None
