@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...adapters.data.plain_files import open_plain
+from ...adapters.vision.pictures import check_media
 from ...domain.page.media import (
     MOST_BYTES,
     MOST_INPUTS,
     BadMedia,
-    check_size,
     keys_in_messages,
     kind_of,
     read_url,
@@ -46,7 +46,7 @@ def load_media(given: str | Path | bytes, kind: str) -> str:
 
 def _checked(data: bytes, kind: str) -> str:
     url = write_url(data, (kind,))
-    check_size(data)
+    check_media(data)
     return url
 
 
