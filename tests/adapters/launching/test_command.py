@@ -244,10 +244,12 @@ def test_a_command_that_is_over_its_time_leaves_no_process(tmp_path: Path, monke
     child = tmp_path / "child"
     slow = f"sh -c 'sleep 1000 & echo $! > {child}; wait; true'"
     port = CommandScheduler(slow, slow, slow)
-    for use in (lambda: port.submit("a", tmp_path), lambda: port.kill("a")):
-        with pytest.raises(TrainingError, match=r"0\.5 s"):
-            use()
-        wait_until(lambda: not is_alive(child), limit_s=5)
+    with pytest.raises(TrainingError, match=r"0\.5 s"):
+        port.submit("a", tmp_path)
+    wait_until(lambda: not is_alive(child), limit_s=5)
+    with pytest.raises(TrainingError, match=r"0\.5 s"):
+        port.kill("a")
+    wait_until(lambda: not is_alive(child), limit_s=5)
     assert port.look("a").state == JobState.UNSAID
     wait_until(lambda: not is_alive(child), limit_s=5)
 
