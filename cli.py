@@ -199,6 +199,7 @@ OF_A_FILE = {
     errno.ENOTEMPTY: "name an empty folder",
     errno.ENAMETOOLONG: "give a shorter name",
     errno.ELOOP: "check its links",
+    errno.ESPIPE: "give a file, or - where the help says that stdin is read",
     errno.ETXTBSY: "try again when nothing uses it",
 }
 """Errors that concern the user if they name a file, and what to do next."""

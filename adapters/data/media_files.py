@@ -54,7 +54,7 @@ def read_media(folder: Path, keys: Collection[str]) -> dict[str, str]:
         return {key: _read(folder / str(index[key]), str(index[key])) for key in keys}
     except KeyError as error:
         raise InvalidExamples(f"{folder} lacks the picture {error.args[0]} of the dataset") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise InvalidExamples(f"the dataset's pictures in {folder} cannot be read: {error}") from error
 
 

@@ -216,7 +216,7 @@ def _explain(status: int, said: str, directory: Path) -> str:
 def _read_config(directory: Path) -> dict[str, Any]:
     try:
         config = json.loads((directory / "adapter_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return config if isinstance(config, dict) else {}
 

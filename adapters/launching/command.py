@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 from ...domain.errors import TrainingError
 from .jobs import require_safe
-from .scheduler import JobState, Scheduler, Sight
+from .scheduler import JobState, Scheduler, Sight, StartUnclear
 
 LIMIT_S = 60.0
 """Seconds that a command may take; chosen. A scheduler that takes longer is taken for silent."""
+MOST_SAID = 10_000
+"""Bytes of a command's output that are read; chosen: a message shows 300 characters."""
 
 PENDING = {"pending", "queued", "waiting", "suspended", "configuring", "requeued", "scheduled", "submitted", "pd", "cf"}
 RUNNING = {"running", "completing", "active", "stopping", "r", "cg"}
@@ -44,7 +50,11 @@ class CommandScheduler(Scheduler):
         require_safe(folder)
         try:
             ended = _run(self._start, name, folder)
-        except (OSError, subprocess.TimeoutExpired) as error:
+        except subprocess.TimeoutExpired:
+            raise StartUnclear(
+                f"training.command did not end within {LIMIT_S:g} s for job {name}; let it only submit the job"
+            ) from None
+        except OSError as error:
             raise TrainingError(f"training.command did not start job {name}: {_line(str(error))}") from None
         if ended.returncode:
             said = _line(ended.stderr or ended.stdout) or "it says nothing"
@@ -78,24 +88,36 @@ class CommandScheduler(Scheduler):
 
 
 def _run(command: str, name: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """The command, ended, with its words filled in."""
+    """The command, ended, with its words filled in. What it started in the background goes on.
+
+    Raises ``OSError``, and ``subprocess.TimeoutExpired`` after ``LIMIT_S``: its processes are killed then, but for those
+    that have a session of their own.
+    """
     filled = [
         word.replace("{job}", name).replace("{folder}", "" if folder is None else str(folder))
         for word in shlex.split(command)
     ]
     # The GPUs of this machine say nothing about those of another.
     environment = {key: value for key, value in os.environ.items() if key != "CUDA_VISIBLE_DEVICES"}
-    return subprocess.run(
-        filled,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=LIMIT_S,
-        check=False,
-        env=environment,
-        start_new_session=True,
-    )
+    # Into files: the end of a pipe would come only when all that the command started has ended.
+    with TemporaryFile() as out, TemporaryFile() as err:
+        process = subprocess.Popen(
+            filled, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment, start_new_session=True
+        )
+        try:
+            process.wait(LIMIT_S)
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # the command leads the group, and is not waited for yet
+            process.wait()
+            raise
+        return subprocess.CompletedProcess(filled, process.returncode, _text(out), _text(err))
+
+
+def _text(file: IO[bytes]) -> str:
+    """The beginning of what a command has written."""
+    file.seek(0)
+    return file.read(MOST_SAID).decode(errors="replace")
 
 
 def _line(text: str) -> str:

@@ -19,7 +19,7 @@ from ..registry.files import write_atomically
 from ..registry.local import hash_directory
 from ..training.job import TrainingJobSpec, TrainingResult, is_being_trained
 from ..training.process import ProgressFile, take_up
-from .scheduler import JobState, Scheduler, Sight
+from .scheduler import JobState, Scheduler, Sight, StartUnclear
 
 SUBMITTED = "submitted"
 """The file with the name of the job that was submitted last."""
@@ -39,6 +39,8 @@ class JobLauncher(TrainingLauncher[TrainingJobSpec, TrainingResult]):
         self, scheduler: Scheduler, name: str, poll_s: float, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self.scheduler, self.name, self.poll_s, self.monotonic = scheduler, name, poll_s, monotonic
+        self._is_unclear = False
+        """Whether the last start had no answer, so that the scheduler may have the job."""
 
     def start(self, job: TrainingJobSpec) -> JobTraining:
         """Find the job where it was submitted; else it is submitted when its progress is asked for. Raises
@@ -49,9 +51,20 @@ class JobLauncher(TrainingLauncher[TrainingJobSpec, TrainingResult]):
         return JobTraining(job, self, notes, is_submitted=is_done)
 
     def submit(self, job: TrainingJobSpec) -> None:
-        """Submit the job, unless the scheduler has it: a worker may have been killed before it could note that."""
-        if self.scheduler.look(self.name).state not in (JobState.PENDING, JobState.RUNNING):
-            self.scheduler.submit(self.name, job.directory.resolve())
+        """Submit the job, unless the scheduler has it: a worker may have been killed before it could note that, and a start
+        may have had no answer. Raises ``TrainingError``."""
+        sight = self.scheduler.look(self.name)
+        if sight.state == JobState.UNSAID and self._is_unclear:
+            raise TrainingError(
+                f"{self.scheduler.place} does not say whether it has job {self.name}: {sight.words}; its start had no answer"
+            )
+        if sight.state not in (JobState.PENDING, JobState.RUNNING):
+            try:
+                self.scheduler.submit(self.name, job.directory.resolve())
+            except StartUnclear:
+                self._is_unclear = True
+                raise
+            self._is_unclear = False
         write_atomically(job.directory / SUBMITTED, self.name)
 
     def kill(self) -> None:

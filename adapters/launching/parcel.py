@@ -6,22 +6,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import os
 import re
 import shutil
 import struct
 import zipfile
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 from uuid import UUID
 
-from ...domain.errors import GrokputerError
+from ...domain.errors import GrokputerError, TrainingError
 from ...domain.ports import Progress
 from ..data.examples import dataset_hash, read_examples
 from ..data.media_files import FOLDER, INDEX
+from ..data.plain_files import open_plain
 from ..registry.files import require_new
 from ..registry.local import hash_directory
 from ..serving.base_model import Base
@@ -41,6 +45,14 @@ MOST_MANIFEST_BYTES = 20_000_000
 BLOCK = 1 << 20
 DIGITS = 12
 """Of a request's digest, in the name of its folder."""
+
+_OF_A_ZIP = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, struct.error, OverflowError, KeyError, MemoryError),
+    ValueError,  # names that are not UTF-8
+    RuntimeError,  # an entry that is encrypted; ``NotImplementedError`` for a compression or version that zipfile lacks
+    OSError,  # broken bzip2, and places that no file has
+)
+"""All errors of reading an archive that is damaged, or made to do harm."""
 
 _WEIGHTS = r"(adapter_model\.safetensors|adapter_config\.json|reference\.json)"
 _NAMES = {
@@ -97,9 +109,13 @@ def run_request(
         (place / "job.json").rename(place / "job" / "job.json")
         (place / "unpacked").touch()
     parent = place / "parent"
+    try:
+        asked = TrainingJobSpec.read(place / "job")
+    except TrainingError as error:
+        raise BadParcel(f"{file} asks for no training that can be read: {error}") from None
     # The job's own paths are not followed: an archive has the files that it has.
     spec = replace(
-        TrainingJobSpec.read(place / "job"),
+        asked,
         dataset=place / "dataset.jsonl",
         parent=parent if parent.is_dir() else None,
         report_to="none",
@@ -135,12 +151,12 @@ def read_result(file: Path, name: str, folder: Path) -> TrainingResult:
     if not weights.is_file() or not is_safetensors(weights):
         raise BadParcel(f"{file} has no weights in safetensors")
     try:
-        told = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-        result = TrainingResult(**{**told, "adapter": folder / "adapter"})
-        is_whole = hash_directory(result.adapter) == result.adapter_hash
-    except (OSError, ValueError, TypeError) as error:
+        result = TrainingResult.read(folder)
+    except TrainingError as error:
         raise BadParcel(f"the result in {file} cannot be read: {error}") from None
-    if not is_whole:
+    if result is None:
+        raise BadParcel(f"{file} has no result; carry it again")
+    if hash_directory(result.adapter) != result.adapter_hash:
         raise BadParcel(f"the weights in {file} are not those that were trained; carry the file again")
     return result
 
@@ -185,7 +201,7 @@ def _read_all(file: Path, kind: str, open_target: Callable[[str], IO[bytes]]) ->
         entries = {entry.filename: entry for entry in archive.infolist() if entry.filename != MANIFEST}
         _check_entries(file, kind, archive.infolist(), entries, hashes)
         for name, entry in entries.items():
-            with archive.open(entry) as source, open_target(name) as written:
+            with _entry_of(file, archive, entry) as source, open_target(name) as written:
                 digest = _copy(file, source, written, entry.file_size)
             if digest != hashes[name]:
                 raise BadParcel(
@@ -202,27 +218,41 @@ def is_safetensors(file: Path) -> bool:
             return False
         try:
             return isinstance(json.loads(stream.read(length)), dict)
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
 
 
-def _open(file: Path) -> zipfile.ZipFile:
+@contextmanager
+def _open(file: Path) -> Iterator[zipfile.ZipFile]:
+    """The archive. Raises ``BadParcel`` for what is none, and ``OSError`` where there is no plain file."""
+    with open_plain(file) as stream:
+        with _reading(file, "is not a whole zip archive"):
+            archive = zipfile.ZipFile(stream)
+        with archive:
+            yield archive
+
+
+@contextmanager
+def _reading(file: Path, what: str = "is damaged") -> Iterator[None]:
+    """Turn the errors of reading an archive into ``BadParcel``. Nothing else may happen inside."""
     try:
-        return zipfile.ZipFile(file)
-    except zipfile.BadZipFile as error:
-        raise BadParcel(f"{file} is not a whole zip archive ({error}); carry it again") from None
+        yield
+    except _OF_A_ZIP as error:
+        raise BadParcel(f"{file} {what} ({str(error) or type(error).__name__}); carry it again") from None
+
+
+def _entry_of(file: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> IO[bytes]:
+    with _reading(file):
+        return archive.open(entry)
 
 
 def _manifest(file: Path, archive: zipfile.ZipFile, kind: str) -> dict[str, Any]:
-    try:
+    with _reading(file, "is no archive of a training: it has no manifest that can be read"):
         entry = archive.getinfo(MANIFEST)
         if entry.file_size > MOST_MANIFEST_BYTES:
             raise BadParcel(f"the manifest of {file} is larger than {MOST_MANIFEST_BYTES} bytes")
         with archive.open(entry) as stream:
             manifest = json.loads(stream.read(MOST_MANIFEST_BYTES))
-    # zipfile raises RuntimeError for what is encrypted, NotImplementedError for a compression that it does not know.
-    except (KeyError, ValueError, zipfile.BadZipFile, RuntimeError, NotImplementedError, RecursionError):
-        raise BadParcel(f"{file} is no archive of a training: it has no manifest that can be read") from None
     if not isinstance(manifest, dict) or manifest.get("kind") != kind or not isinstance(manifest.get("files"), dict):
         raise BadParcel(f"{file} is not a {kind[:-2].removeprefix('grokputer ')} of this version")
     return manifest
@@ -256,16 +286,16 @@ def _check_entries(
 def _copy(file: Path, source: IO[bytes], target: IO[bytes], size: int) -> str:
     """Copy the entry and return its SHA-256. Not a byte more than its declared size is read."""
     digest, left = hashlib.sha256(), size
-    try:
-        while block := source.read(min(BLOCK, left + 1)):
-            left -= len(block)
-            if left < 0:
-                raise BadParcel(f"{file} has a file that is larger than it says; nothing of it is taken")
-            digest.update(block)
-            target.write(block)
-    except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError) as error:
-        raise BadParcel(f"{file} is damaged ({error}); carry it again") from None
-    return digest.hexdigest()
+    while True:
+        with _reading(file):
+            block = source.read(min(BLOCK, left + 1))
+        if not block:
+            return digest.hexdigest()
+        left -= len(block)
+        if left < 0:
+            raise BadParcel(f"{file} has a file that is larger than it says; nothing of it is taken")
+        digest.update(block)
+        target.write(block)
 
 
 def _write(file: Path, kind: str, about: dict[str, str], files: Mapping[str, Path], texts: Mapping[str, bytes]) -> None:

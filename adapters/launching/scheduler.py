@@ -7,6 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from ...domain.errors import TrainingError
+
 
 class JobState(StrEnum):
     """How a job stands at its scheduler."""
@@ -30,6 +32,10 @@ class Sight:
     """What the scheduler says of it, in one line."""
 
 
+class StartUnclear(TrainingError):
+    """A start without an answer: the scheduler may have the job."""
+
+
 class Scheduler(Protocol):
     """Runs jobs by name. A job runs the training process on the folder of its files, once: retries are the caller's."""
 
@@ -39,8 +45,8 @@ class Scheduler(Protocol):
         ...
 
     def submit(self, name: str, folder: Path) -> None:
-        """Start the job. Raises ``TrainingError`` where it cannot be started; has no effect where the scheduler has a job of
-        this name and names are unique there."""
+        """Start the job. Raises ``TrainingError`` where it cannot be started, and ``StartUnclear`` where that is not
+        known; has no effect where the scheduler has a job of this name and names are unique there."""
         ...
 
     def look(self, name: str) -> Sight:

@@ -132,7 +132,7 @@ def read_reference(directory: Path) -> Reference:
     file = directory / FILE
     try:
         return Reference.from_json(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedWeights(
             f"weights in {directory} have no readable {FILE} ({error}); train the adapter again"
         ) from error

@@ -17,7 +17,9 @@ import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from ...domain.errors import TrainingError
 from ...domain.ports import Progress as Progress
@@ -41,6 +43,12 @@ BUSY = 75
 
 LOCK = ".lock"
 """The lock of the one trainer, in the job's folder."""
+
+
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, msgspec.ValidationError)
+"""The errors of a file that is no job or no result, whoever wrote it."""
+
+T = TypeVar("T")
 
 
 class FolderBusy(TrainingError):
@@ -85,11 +93,11 @@ class TrainingJobSpec:
                 directory,
                 directory / data["dataset"],
                 Recipe.from_json(data["recipe"]),
-                Base(**data["base"]),
+                _checked(Base(**data["base"])),
                 directory / data["parent"] if "parent" in data else None,
                 data.get("report_to", "none"),
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except UNREADABLE as error:
             raise TrainingError(f"training job {directory}/job.json cannot be read: {error}") from error
 
 
@@ -124,13 +132,19 @@ class TrainingResult:
         """The result in a job's folder; None while there is none. Raises ``TrainingError`` with a failed one's reason."""
         try:
             data = json.loads((directory / "result.json").read_text(encoding="utf-8"))
+            if "error" in data:
+                raise TrainingError(f"training in {directory} failed: {data['error']}")
+            return _checked(TrainingResult(**{**data, "adapter": directory / "adapter"}))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except UNREADABLE as error:
             raise TrainingError(f"training result {directory}/result.json cannot be read: {error}") from error
-        if "error" in data:
-            raise TrainingError(f"training in {directory} failed: {data['error']}")
-        return TrainingResult(**{**data, "adapter": directory / "adapter"})
+
+
+def _checked(made: T) -> T:
+    """The dataclass itself. Raises ``msgspec.ValidationError`` unless its fields have their types."""
+    msgspec.convert(vars(made), type(made), dec_hook=lambda kind, value: kind(value))
+    return made
 
 
 def is_being_trained(directory: Path) -> bool:

@@ -169,6 +169,8 @@ def add_media(messages: Messages, images: Sequence[Media], sounds: Sequence[Medi
 
 def _load(given: Media, kind: str) -> str:
     name = "a file" if isinstance(given, bytes) else str(given)
+    if not isinstance(given, bytes) and Path(given).exists() and not Path(given).is_file():
+        raise BadArgument(f"{name} cannot be read: it is no plain file")
     try:
         return write_url(given if isinstance(given, bytes) else Path(given).read_bytes(), (kind,))
     except OSError as error:

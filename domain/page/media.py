@@ -50,6 +50,9 @@ _SIGNATURES = (
 )
 """The first bytes of a file, where they stand, and its type."""
 
+MOST_CHUNKS = 1000
+"""Of a WAV before its sound; chosen: common ones have fewer than ten."""
+
 _JPEG = b"\xff\xd8"
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """The markers of a JPEG after which its size stands."""
@@ -154,7 +157,7 @@ def write_url(data: bytes, takes: Collection[str] = KINDS) -> str:
     """The file as a ``data:`` URL. Raises ``BadMedia`` for what is no picture or sound, or is not among those taken."""
     if len(data) > MOST_BYTES:
         raise BadMedia(f"it has more than {MOST_BYTES // 1_000_000} MB, which is the most")
-    mime = next((mime for at, begin, mime in _SIGNATURES if data[at : at + len(begin)] == begin), None)
+    mime = find_type(data)
     url = "" if mime is None else f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
     if not url or kind_of(url) not in takes:
         kinds = {IMAGE: "a picture (PNG, JPEG, GIF, WebP)", AUDIO: "a sound (WAV, MP3, FLAC, Ogg)"}
@@ -188,6 +191,37 @@ def check_size(picture: bytes) -> None:
         raise BadMedia(
             f"it has {width} x {height} pixels, and at most {MOST_PIXELS // 1_000_000} million are taken; scale it down"
         )
+
+
+def check_header(data: bytes) -> None:
+    """Raise ``BadMedia`` for a picture that is too large, and for a picture or a WAV whose header makes it one of nothing."""
+    check_size(data)
+    kind = find_type(data)
+    if kind is not None and kind.startswith("image/") and 0 in measure(data):
+        raise BadMedia("it is damaged: its header gives no width and height; save it again")
+    if kind == "audio/wav" and (problem := _complain_of_wav(data)):
+        raise BadMedia(f"it is damaged: {problem}; save it again")
+
+
+def find_type(data: bytes) -> str | None:
+    """The type of the picture or sound by its first bytes, such as ``image/png``; None for other files."""
+    return next((mime for at, begin, mime in _SIGNATURES if data[at : at + len(begin)] == begin), None)
+
+
+def _complain_of_wav(data: bytes) -> str:
+    """What is missing in the header of the WAV; empty where it has a form, a rate and sound."""
+    at, has_form = 12, False
+    for _ in range(MOST_CHUNKS):
+        name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        if name == b"fmt " and len(data) >= at + 24:
+            channels, rate = struct.unpack_from("<HI", data, at + 10)
+            has_form = bool(channels and rate)
+            if not has_form:
+                return f"its header gives {channels} channels at {rate} samples a second"
+        if name == b"data" and len(data) > at + 8:
+            return "" if has_form else "its header gives no form"
+        at += 8 + size + size % 2
+    return "it has no sound in it"
 
 
 def measure(picture: bytes) -> tuple[int, int]:

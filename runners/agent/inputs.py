@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...adapters.data.plain_files import open_plain
+from ...adapters.vision.pictures import check_media
 from ...domain.page.media import (
     MOST_BYTES,
     MOST_INPUTS,
     BadMedia,
-    check_size,
     keys_in_messages,
     kind_of,
     read_url,
@@ -34,7 +35,7 @@ def load_media(given: str | Path | bytes, kind: str) -> str:
     if isinstance(given, bytes):
         return _checked(given, kind)
     try:
-        with Path(given).open("rb") as stream:
+        with open_plain(Path(given)) as stream:
             return _checked(stream.read(MOST_BYTES + 1), kind)
     except BadMedia as error:
         raise BadMedia(f"{given} cannot be given to the model: {error}") from None
@@ -45,7 +46,7 @@ def load_media(given: str | Path | bytes, kind: str) -> str:
 
 def _checked(data: bytes, kind: str) -> str:
     url = write_url(data, (kind,))
-    check_size(data)
+    check_media(data)
     return url
 
 

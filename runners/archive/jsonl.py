@@ -12,32 +12,35 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
 import msgspec
 
 from ...domain.errors import Hint, LogError
 from ...domain.events.base import names_in
 from ...projections.state.state import State
-from ..store.codec import decode
+from ..store.codec import check_numbers, decode
 from ..store.log import Log, check_content, content_key
-from ..store.port import COLUMNS, Rows, pages
+from ..store.port import COLUMNS, LARGEST, Rows, pages
 from ..store.snapshots import is_due, save_snapshot
 from ..store.writer import Transaction, Writer, read_tree
 
 FORM = 1
 """Raised when a line changes its meaning."""
 
+Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
+"""A number that both stores have room for."""
+
 
 class Opening(msgspec.Struct, tag_field="kind", tag="log", forbid_unknown_fields=True):
     """The first line."""
 
     form: int
-    events: int
-    content: int
+    events: Count
+    content: Count
     root: str
     """The root of the tree over the events, in hex; it commits to each event's place."""
-    followers: dict[str, int]
+    followers: dict[str, Count]
     """The position of each follower, by name."""
 
 
@@ -52,9 +55,9 @@ class Text(msgspec.Struct, tag_field="kind", tag="content", forbid_unknown_field
 class Stored(msgspec.Struct, tag_field="kind", tag="event", forbid_unknown_fields=True):
     """An event; ``id`` and ``version`` are its aggregate's id, hex, and its number there, from 1; ``state`` as stored."""
 
-    position: int
+    position: Count
     id: str
-    version: int
+    version: Count
     topic: str
     state: str
 
@@ -188,6 +191,7 @@ class _Reader:
             raise ValueError(
                 f"{stored.id}/{stored.version} is not an aggregate's id, in 32 hex digits, and a version from 1"
             )
+        check_numbers(event)
         self.transaction.append([(stored.id, stored.version, stored.topic, raw)])
         self.names.update(names_in(event))
         state.apply(stored.position, event)

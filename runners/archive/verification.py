@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...adapters.data.plain_files import read_plain_text
 from ..store.log import Log
 from .integrity import BadProof, Fault, Head, Proof, verify
 from .replay import compare_views
@@ -42,7 +43,7 @@ def verify_log(log: Log, heads: Sequence[Head] = ()) -> Verification:
 def verify_proof(path: Path, heads: Sequence[Head] = ()) -> Proof:
     """The proof in the file, which holds, for one of the heads where any is given. Raises ``BadProof``."""
     try:
-        proof = Proof.from_json(json.loads(path.read_text()))
+        proof = Proof.from_json(json.loads(read_plain_text(path)))
     except RecursionError:
         raise BadProof(
             f"{path} is not a proof: it is nested too deeply; make one with 'grokputer prove POSITION'"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from ...adapters.vision.pictures import check_media
 from ...domain.errors import GrokputerError
+from ...domain.page.media import BadMedia, read_url
 from ...domain.vocabulary import Backend
 from ..store.place import Place as LogPlace
 from ..use_cases.runs import BASE
@@ -128,7 +130,10 @@ class Gateway:
         return self._fleet if exchange.model.backend == Backend.VLLM else self._local
 
     async def require_readable(self, asked: ChatRequest) -> None:
-        """Raise ``BadRequest`` where the model of this process is not shown all that is asked; an endpoint decides itself."""
+        """Raise ``BadRequest`` for a picture or sound that nothing can decode, and where the model of this process is not shown
+        all that is asked; what else an endpoint takes, it decides itself."""
+        if asked.media:
+            await asyncio.to_thread(_check_media, asked.media)
         state = self.owner.state
         if self._local is None or state is None or state.policy.model.backend in ELSEWHERE:
             return
@@ -189,3 +194,16 @@ class Gateway:
 async def _hide_server(request: web.Request, response: web.StreamResponse) -> None:
     """Name no versions to strangers."""
     response.headers["server"] = "grokputer"
+
+
+def _check_media(media: Mapping[str, str]) -> None:
+    """Raise ``BadRequest`` for the first of the ``data:`` URLs with a picture or sound that cannot be decoded."""
+    for url in media.values():
+        try:
+            data = read_url(url)[1]
+        except BadMedia:
+            continue  # in another form, which an endpoint may take
+        try:
+            check_media(data)
+        except BadMedia as error:
+            raise BadRequest(f"messages has a picture or sound that cannot be read: {error}", "messages") from None

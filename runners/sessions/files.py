@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...adapters.data.plain_files import require_plain
 from ...domain.errors import InvalidSession
 from ...domain.text import show_fault
 
@@ -61,6 +62,8 @@ def escape(text: str) -> str:
 
 
 def _files(path: Path) -> list[Path]:
+    if path.exists():
+        require_plain(path)
     if path.is_file():
         return [path]
     if not path.is_dir():

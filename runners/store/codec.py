@@ -20,6 +20,7 @@ from ...domain.events import EVENTS, Event, StepTaken, Timestamped
 from ...domain.rules.roles import GOOD_STARS
 from ...domain.settings.keys import current_key
 from ...projections.state.open_runs import StepFigures
+from .port import LARGEST
 
 
 def _rated_alone(state: dict[str, Any]) -> dict[str, Any]:
@@ -135,6 +136,7 @@ def encode(event: Event) -> bytes:
     ``UnicodeEncodeError`` for text that is not valid Unicode.
     """
     form = _FORMS.get(event.TOPIC) or _make_form(event.TOPIC)
+    check_numbers(event)
     state = dict(zip(form.names, form.values(event), strict=True), v=form.version)
     try:
         stored = msgspec.json.encode(state, enc_hook=_plain)
@@ -148,6 +150,16 @@ def encode(event: Event) -> bytes:
         changed = ", ".join(sorted(field for field in state if read[field] != state[field]))
         raise LogError(f"{event.TOPIC} is not stored: JSON does not preserve {changed}")
     return stored
+
+
+def check_numbers(event: Event) -> None:
+    """Raise ``LogError`` for a whole number that a database has no room for: the SQL tables could not hold the event."""
+    for name, value in vars(event).items():
+        for number in value.values() if isinstance(value, dict) else (value,):
+            if isinstance(number, int) and not -LARGEST <= number <= LARGEST:
+                raise LogError(
+                    f"{event.TOPIC} is not stored: {name} has a number that is too large; allowed are {-LARGEST} to {LARGEST}"
+                )
 
 
 def _plain(value: Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from ...adapters.data.plain_files import read_plain_text
 from ...adapters.serving.templates import MOST_CHARACTERS, check_template
 from ...domain.errors import GrokputerError, ModelError
 from ...domain.settings.forms import CHAT_TEMPLATES
@@ -208,7 +209,7 @@ def read_words(key: str, value: str, what: str, *, with_files: bool = True) -> s
 def _file_at(value: str) -> Path | None:
     """The file with this path; None where there is none."""
     try:
-        return Path(value) if Path(value).is_file() else None
+        return Path(value) if Path(value).exists() and not Path(value).is_dir() else None
     except (OSError, ValueError):  # words that no file can be called
         return None
 
@@ -218,7 +219,7 @@ def _read_file(key: str, value: str, file: Path, takes: str, kind: str) -> str:
     try:
         if file.stat().st_size > 4 * MOST_CHARACTERS:
             raise BadSetting(f"{key} cannot be {value!r}: it is too large for {kind}")
-        return file.read_text(encoding="utf-8")
+        return read_plain_text(file)
     except FileNotFoundError:
         raise BadSetting(f"{key} cannot be {value!r}: there is no such file; it takes {takes}") from None
     except (OSError, ValueError) as error:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ....domain.errors import InvalidExamples
+from ..plain_files import read_plain, read_plain_text
 from .documents import Row, Rows, read_json
 from .pictures import load_pictures
 from .reasons import LONGEST_PATH, LeftOut, explain, quote
@@ -49,7 +50,7 @@ def read_file(path: Path, name: str | None = None) -> Rows:
             f"{quote(path, LONGEST_PATH)} cannot be loaded: a file ends with {', '.join(ENDS)}, or one of these and {PACKED}"
         )
     try:
-        content = path.read_bytes()
+        content = read_plain(path)
         if path.name.lower().endswith(PACKED):
             content = gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
@@ -91,7 +92,7 @@ def _is_hidden(path: Path) -> bool:
 def _card_license(folder: Path) -> str | None:
     """The license in the head of a dataset card, the folder's README.md."""
     try:
-        before, head, *_ = (folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+        before, head, *_ = read_plain_text(folder / "README.md").split("---\n", 2)
     except (OSError, ValueError):
         return None
     license = _LICENSE.search(head) if not before else None

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ....adapters.data.plain_files import read_plain_text
 from ....domain.errors import GrokputerError
 from ....domain.vocabulary import Backend
 from ...improvement.process_manager import process_new_events
@@ -80,7 +81,7 @@ def read_text(path: Path | None) -> Text:
     if path is None:
         return _language_reference()
     try:
-        written = path.read_text(encoding="utf-8")
+        written = read_plain_text(path)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise GrokputerError(f"the general text {path} cannot be read: {reason}") from None

@@ -135,12 +135,13 @@ def import_(
       grokputer log import events.jsonl --db copy/events.db
       grokputer log import - --db copy.db < events.jsonl
     """
+    from ....adapters.data.plain_files import open_plain
     from ...archive.jsonl import import_log
     from ...store.ledger import Ledger
     from ...store.log import adapters_folder
 
     with (
-        nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as lines,
+        nullcontext(sys.stdin.buffer) if file == "-" else open_plain(Path(file)) as lines,
         folder_of_log(db),
         _removing_if_new(db),
     ):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ....adapters.data.plain_files import read_plain
 from ....domain.aggregates.run import LARGEST_SEED
 from ....domain.errors import GrokputerError
 from ....domain.page.media import AUDIO, IMAGE
@@ -61,7 +62,7 @@ def read_tasks(source: str, general: TaskRequest) -> list[ListedTask]:
     Raises ``BadTaskList`` with file, line and reason for the first line that cannot be run, ``OSError``.
     """
     name = "stdin" if source == "-" else source
-    body = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    body = sys.stdin.buffer.read() if source == "-" else read_plain(Path(source))
     tasks, folder = [], Path() if source == "-" else Path(source).parent
     for number, line in enumerate(body.split(b"\n"), 1):
         place = f"{name}, line {number}"

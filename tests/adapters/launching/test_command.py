@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -226,3 +229,57 @@ def test_names_and_folders_reach_the_command_as_single_words(tmp_path: Path) -> 
 def test_a_launcher_without_its_commands_says_which_one_to_set() -> None:
     with pytest.raises(TrainingError, match=r"training\.poll_command is not set"):
         CommandScheduler("start {job}", None, None)
+
+
+def is_alive(process: Path) -> bool:
+    """Whether the process whose id is in the file runs; a dead one may wait for its parent."""
+    try:
+        return Path(f"/proc/{process.read_text().strip()}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_command_that_is_over_its_time_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("grokputer.adapters.launching.command.LIMIT_S", 0.5)
+    child = tmp_path / "child"
+    slow = f"sh -c 'sleep 1000 & echo $! > {child}; wait; true'"
+    port = CommandScheduler(slow, slow, slow)
+    with pytest.raises(TrainingError, match=r"0\.5 s"):
+        port.submit("a", tmp_path)
+    wait_until(lambda: not is_alive(child), limit_s=5)
+    with pytest.raises(TrainingError, match=r"0\.5 s"):
+        port.kill("a")
+    wait_until(lambda: not is_alive(child), limit_s=5)
+    assert port.look("a").state == JobState.UNSAID
+    wait_until(lambda: not is_alive(child), limit_s=5)
+
+
+def test_what_a_command_started_in_the_background_goes_on_and_is_not_waited_for(tmp_path: Path) -> None:
+    child = tmp_path / "child"
+    started = time.monotonic()
+    CommandScheduler(f"sh -c 'sleep 1000 & echo $! > {child}'", "true", "true").submit("a", tmp_path)
+    assert is_alive(child) and time.monotonic() - started < 30
+    os.kill(int(child.read_text()), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_a_start_that_submitted_the_job_and_then_hung_leads_to_no_second_job(
+    queue: ShellScheduler, spec: TrainingJobSpec, monkeypatch: pytest.MonkeyPatch, is_silent: bool
+) -> None:
+    monkeypatch.setattr("grokputer.adapters.launching.command.LIMIT_S", 2.0)
+    (spec.directory.parent / "stop-at-1").touch()
+    start = queue.folder / "start"
+    start.write_text(start.read_text().removesuffix("exit 0\n") + "sleep 1000\n")
+    waits = itertools.count()
+
+    def wait(waiting: Waiting) -> None:
+        if next(waits) == 0 and is_silent:
+            assert "did not end within 2 s" in waiting.reason
+            queue.has("silent")
+        elif is_silent and "does not say whether it has job" in waiting.reason and (queue.folder / "silent").exists():
+            queue.is_no_longer("silent")
+        elif not waiting.is_pending:
+            (spec.directory.parent / "stop-at-1").unlink(missing_ok=True)
+
+    assert train(spec, on_wait=wait, launcher=launcher(queue)).steps == 4
+    assert queue.done("started") == ["grokputer-7-1"]

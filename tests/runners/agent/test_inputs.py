@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 from chat_server import ChatServer
 from command_line import call, document, output
+from small_media import picture, wav
 
 import grokputer
 from grokputer.domain.page.media import AUDIO, IMAGE, MOST_INPUTS, write_mark, write_url
 from grokputer.runners.store.ledger import Ledger
 from grokputer.runners.use_cases.settings import change_setting
 
-PNG, OTHER = (b"\x89PNG\r\n\x1a\n" + bytes([number]) * 40 for number in (1, 2))
-WAV = b"RIFF\x24\0\0\0WAVEfmt " + b"\0" * 20
+PNG, OTHER = picture("red"), picture("blue")
+WAV = wav()
 
 
 @pytest.fixture

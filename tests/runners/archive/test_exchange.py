@@ -93,6 +93,13 @@ def first(lines: list[dict[str, Any]], kind: str) -> dict[str, Any]:
     return next(it for it in lines if it["kind"] == kind)
 
 
+def with_huge_numbers(lines: list[dict[str, Any]]) -> None:
+    """2**70 as each whole number of the first step but its version."""
+    step = next(it for it in lines if it.get("topic") == "StepTaken")
+    state: dict[str, Any] = json.loads(step["state"])
+    step["state"] = json.dumps({key: 2**70 if type(it) is int and key != "v" else it for key, it in state.items()})
+
+
 BROKEN: dict[str, tuple[Change, str]] = {
     "no JSON": (lambda lines: lines.insert(3, {"raw": "{"}), "line 4 .*truncated"),
     "a line that is nested too deep": (
@@ -124,6 +131,32 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "the end cut off": (lambda lines: lines.pop(), "cut or joined"),
     "a text left out": (lambda lines: lines.pop(1), "cut or joined"),
     "nothing": (lambda lines: lines.clear(), "no line to import"),
+    "more events than any store can count": (
+        lambda lines: lines[0].update(events=10**30, followers={"improvement": 10**29}),
+        "line 1 is not a line of an exported log",
+    ),
+    "fewer events than none": (lambda lines: lines[0].update(events=-1), "line 1 is not a line"),
+    "a follower before the beginning": (
+        lambda lines: lines[0]["followers"].update(improvement=-1),
+        "line 1 is not a line",
+    ),
+    "a version that no store has room for": (
+        lambda lines: lines[-1].update(version=2**70),
+        "line {last} is not a line",
+    ),
+    "a version that PostgreSQL has no room for": (
+        lambda lines: lines[-1].update(version=2**63),
+        "line {last} is not a line",
+    ),
+    "a figure that no table has room for": (
+        with_huge_numbers,
+        "line .* is not a line .* has a number that is too large",
+    ),
+    "a version before the first": (lambda lines: lines[-1].update(version=-1), "line {last} is not a line"),
+    "a position that no store has room for": (
+        lambda lines: lines[-1].update(position=2**70),
+        "line {last} is not a line",
+    ),
 }
 
 

@@ -17,6 +17,7 @@ import pytest
 from chat_server import ChatServer, completion, events
 from command_line import document, lines
 from gateways import RawUpstream, Served, make_key, process_on, serving
+from small_media import picture, wav
 
 import grokputer
 from grokputer.api.client import calls
@@ -101,13 +102,13 @@ def test_an_answer_names_its_run_and_is_rated_and_corrected(log_before: MakeLog,
 def test_pictures_and_sounds_are_shown_with_the_last_message(
     log_before: MakeLog, connect: Connect, tmp_path: Path
 ) -> None:
-    png, wav = b"\x89PNG\r\n\x1a\n" + bytes(8), b"RIFF\0\0\0\0WAVEfmt "
+    png, sound = picture(), wav()
     (tmp_path / "a.png").write_bytes(png)
     with ChatServer("A dot.", ["tiny"]) as endpoint:
         path = log_before(endpoint.url)
         with serving(path) as gateway:
             ask = connect(gateway.url, gateway.key)
-            answer = ask("chat", "What is it?", images=[tmp_path / "a.png", png], sounds=[wav])
+            answer = ask("chat", "What is it?", images=[tmp_path / "a.png", png], sounds=[sound])
             for given, words in (
                 (b"<svg>", "it is not a picture"),
                 (tmp_path / "b.png", "b.png cannot be read: No such"),

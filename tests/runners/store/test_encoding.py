@@ -67,6 +67,8 @@ def test_a_fact_of_good_fields_is_stored_and_reads_back_equal() -> None:
     [
         (step(environment_ms=None), "environment_ms"),
         (step(model_ms=4.5), "model_ms"),
+        (step(prompt_tokens=2**63), "prompt_tokens"),
+        (step(prompt_tokens=-(10**5000)), "prompt_tokens"),
         (step(model_ms="40"), "model_ms"),
         (step(model_ms=True), "model_ms"),
         (step(completion_tokens=float("nan")), "completion_tokens"),

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from .....adapters.data.plain_files import read_plain_text
 from ...sandbox.choice import find_sandbox
 from ...sandbox.command import Limits
 from ...sandbox.room import Room
@@ -42,7 +43,7 @@ MOVES = ("CLICK", "DOUBLE", "RIGHT", "TYPE", "SELECT", "DRAG", "KEY", "SCROLL", 
 def is_page_task(folder: Path) -> bool:
     """Whether the folder's task names a URL; False where it cannot be read."""
     try:
-        return "url" in tomllib.loads((folder / FILE).read_text(encoding="utf-8"))
+        return "url" in tomllib.loads(read_plain_text(folder / FILE))
     except (OSError, ValueError, RecursionError):
         return False
 

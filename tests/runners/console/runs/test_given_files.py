@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from chat_server import ChatServer
 from command_line import call, document, output, refused
+from small_media import picture, wav
 
 import grokputer
 
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
-WAV = b"RIFF\x24\0\0\0WAVEfmt " + b"\0" * 20
+PNG = picture()
+WAV = wav()
 
 
 @pytest.fixture
