@@ -53,6 +53,7 @@ class Hint(StrEnum):
     USE_LOCAL_MODEL = "use_local_model"
     APPROVE = "approve"
     APPROVE_TRAINING = "approve_training"
+    PREPARE_TRAINING = "prepare_training"
     CARRY_TRAINING = "carry_training"
     SEE_TRAININGS = "see_trainings"
     DECIDE_ROLLOUT = "decide_rollout"

@@ -129,6 +129,8 @@ def cli_page() -> str:
         MADE,
         "`grokputer COMMAND --help` prints the same. Data goes to stdout, progress and errors go to stderr. An error is one",
         "line and exit code 1; a wrong option is exit code 2. An id may be shortened to as much of it as is unique.\n",
+        "On a terminal, a table is as wide as the terminal, or as `COLUMNS` says. In a pipe or a file it has every column and",
+        "no colour, whatever `COLUMNS` says.\n",
     ]
     for name in COMMANDS:
         command = group.get_command(context, name)

@@ -1,4 +1,5 @@
-"""What the agent saw before one answer, read back from the prompt: the page without instructions, task and past actions."""
+"""What the agent saw before one answer, read back from the prompt: the page without instructions and past actions, and the
+task."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .prompt import ENDINGS
+from .prompt import ACT, ENDINGS, PLAN
 
 MOST_LINES = 200
 """Lines of an observation that are read; chosen: four times the longest base page."""
@@ -27,6 +28,18 @@ class Observation:
     """The page's lines, or the lines of a text: a question, a message, the result of a function."""
     is_page: bool
     """Whether the lines are those of a page, as ``prompt.observe`` writes them."""
+
+
+def read_task(messages: Iterable[Mapping[str, Any]]) -> str | None:
+    """The words of the task in a prompt with a page, as the page gave them; None where the prompt has no such page."""
+    inputs = [message.get("content") for message in messages if message.get("role") == "user"]
+    text = inputs[-1] if inputs and isinstance(inputs[-1], str) else ""
+    ending = next((ending for ending in (ACT, PLAN) if text.endswith(f"\n{ending}")), None)
+    if ending is None:
+        return None
+    parts = text.removesuffix(f"\n{ending}").split("\ntask: ")  # a task may have such lines itself
+    tasks = ("\ntask: ".join(parts[start:]) for start in range(len(parts) - 1, 0, -1))
+    return next((task for task in tasks if text.startswith(f"task: {task}\n")), None)
 
 
 def read_observation(messages: Iterable[Mapping[str, Any]]) -> Observation:

@@ -76,7 +76,8 @@ OWN_INSTRUCTIONS = (
 )
 """The program's own instructions, which are the same in every run."""
 
-ENDINGS = ("do: ", "plan: ", "reached: ")
+ACT, PLAN = "do: ", "plan: "
+ENDINGS = (ACT, PLAN, "reached: ")
 """The last lines of prompts with a page: they ask for an action, a plan or a check."""
 
 HISTORY = 6

@@ -202,12 +202,13 @@ _KEY_PATH = r"(/[A-Za-z0-9._-]{1,128})*/?"
 
 REGISTRY_PLACE = Form(
     re.compile(
-        rf"/[^\x00-\x1f\x7f?#]*|file:///[^\x00-\x1f\x7f?#]*|(s3|gs|az)://[a-z0-9][a-z0-9._-]{{1,62}}{_KEY_PATH}|"
+        rf"/[^\x00-\x1f\x7f?#]*|file:///[^\x00-\x1f\x7f?#]*|(s3|gs|az)://[a-z0-9][a-z0-9._-]{{2,62}}{_KEY_PATH}|"
         r"hf://[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}/?",
         re.ASCII,
     ),
-    "the whole path of a folder, s3://BUCKET/PATH, gs://BUCKET/PATH, az://CONTAINER/PATH or hf://OWNER/NAME; keys come from "
-    "the environment, never from here",
+    "the whole path of a folder, s3://BUCKET/PATH, gs://BUCKET/PATH, az://CONTAINER/PATH or hf://OWNER/NAME, where a bucket's "
+    "or container's name has 3 to 63 small letters, digits, dots, dashes and _; keys come from the environment, "
+    "never from here",
 )
 
 SCREEN_SIZE = Form(

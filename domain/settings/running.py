@@ -36,7 +36,13 @@ class RunSettings(Group):
 
     PREFIX: ClassVar[str] = "run"
 
-    max_steps: int = setting(12, "Steps after which a run has failed with a timeout.", unit="steps", low=1, high=1000)
+    max_steps: int = setting(
+        12,
+        "Actions after which a run has failed with a timeout. Steps that plan, check or read are not counted.",
+        unit="actions",
+        low=1,
+        high=1000,
+    )
     max_tokens: int = setting(256, "Longest answer of the model.", unit="tokens", low=1, high=100_000)
     temperature: float = setting(0.0, "Sampling temperature; 0 takes the likeliest token.", low=0, high=5)
     max_resamples: int = setting(

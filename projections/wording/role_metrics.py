@@ -35,7 +35,7 @@ class RoleMetric:
 _SUBJECTS = {
     "ocr": ("score of the words used", 0.92),
     "action": ("first action right", 0.85),
-    "decomposition": (f"long tasks done within {SOON_MS // 1000} s", 0.8),
+    "decomposition": (f"runs of {LONG_STEPS} steps or more done within {SOON_MS // 1000} s", 0.8),
     "recovery": ("failed steps recovered from", 0.75),
 }
 """By role, its metric's name and target."""
@@ -45,8 +45,8 @@ _SHARES: dict[str, tuple[Callable[[RoleMetrics, str | None], Share], str, str]] 
     "action": (RoleMetrics.first_actions, "run", "no run says yet whether its first action was right"),
     "decomposition": (
         RoleMetrics.long_tasks,
-        "task",
-        f"no task of {LONG_STEPS} steps or more has ended with known success",
+        "run",
+        f"no run of {LONG_STEPS} steps or more has ended with known success",
     ),
     "recovery": (RoleMetrics.recoveries, "failed step", "no step has failed in a run with this role"),
 }
@@ -68,7 +68,7 @@ def role_metrics(metrics: RoleMetrics) -> dict[str, RoleMetric]:
 
 
 def describe_metric(role: str, metric: RoleMetric) -> str:
-    """The metric in one line of at most 80 columns."""
+    """The metric in one line."""
     if metric.value is None:
         return f"{role}, {metric.name}: -, {metric.of}"
     over = "over" if role == READER else "of"  # a mean, and shares

@@ -106,7 +106,7 @@ class ActiveRun:
 
     @property
     def max_steps(self) -> int:
-        """Steps after which it has failed with a timeout."""
+        """Actions after which it has failed with a timeout."""
         return self.policy.run(self.task.role).max_steps
 
     def sampling_params(self, turn: str) -> SamplingParams:

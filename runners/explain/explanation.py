@@ -1,4 +1,5 @@
-"""The explanation of a name: it is found among adapters, settings, runs and rollouts, and its tree of causes is built."""
+"""The explanation of a name: it is found among adapters, settings, runs, rollouts and trainings, and its tree of causes is
+built."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from uuid import UUID
 
 from ...domain.aggregates.base import ACTOR
 from ...domain.errors import Hint, NotFound
-from ...domain.events import AdapterPromoted, AdapterRolledBack, RolloutStarted, TaskStarted
+from ...domain.events import AdapterPromoted, AdapterRolledBack, RolloutStarted, TaskStarted, TrainingRequested
 from ...domain.settings.settings import ALL_SETTINGS, ROLES, current_key, is_setting, without_role
 from ...projections.explain.assignments import trace_run
 from ...projections.explain.history import History
@@ -49,17 +50,26 @@ class Explanation:
 
 
 def explain(log: Log, state: State, name: str) -> Explanation:
-    """The explanation of the adapter, setting, run or rollout of this name; ids may be abbreviated. Raises ``NotFound``."""
+    """The explanation of the adapter, setting, run or rollout of this name; ids may be abbreviated.
+
+    A training is explained by its adapter. Raises ``NotFound``, also for a training without one.
+    """
     if name in state.registry.adapters:
         return _adapter(log, state, name)
     if is_setting(name):
         return _setting(log, current_key(name))
     runs, rollouts = log.ids_like(name, TaskStarted.TOPIC), log.ids_like(name, RolloutStarted.TOPIC)
-    if not runs + rollouts:
+    trainings = log.ids_like(name, TrainingRequested.TOPIC)
+    ids = runs + rollouts + trainings
+    if not ids:
         raise NotFound(_unknown(state, name), hint=Hint.SEE_NAMES)
-    if len(runs + rollouts) > 1:
-        candidates = ", ".join(id[: len(name) + 6] for id in sorted(runs + rollouts)[:5])
-        raise NotFound(f"more than one run or rollout begins with {name!r}: {candidates}; give more of the id")
+    if len(ids) > 1:
+        candidates = ", ".join(id[: len(name) + 6] for id in sorted(ids)[:5])
+        raise NotFound(
+            f"more than one run, rollout or training begins with {name!r}: {candidates}; give more of the id"
+        )
+    if trainings:
+        return _adapter(log, state, _adapter_of(log, state, trainings[0]))
     return _run(log, runs[0]) if runs else _rollout(log, state, rollouts[0])
 
 
@@ -81,6 +91,19 @@ def _adapter(log: Log, state: State, name: str) -> Explanation:
     roots = trace(LogAhead(log), known.uuid)
     _add_standings(log, roots, id)
     return Explanation(title, about, roots, known.role, id)
+
+
+def _adapter_of(log: Log, state: State, training: str) -> str:
+    """The name of the adapter that the training made. Raises ``NotFound`` where it has made none."""
+    for name, known in state.registry.adapters.items():
+        if known.training == training:
+            return name
+    asked = state.registry.trainings[training]
+    because = f" ({log.say(asked.reason)})" if asked.reason else ""
+    raise NotFound(
+        f"training {training[:8]} is {asked.status}{because} and has made no adapter to explain",
+        hint=Hint.SEE_TRAININGS,
+    )
 
 
 def _add_standings(log: Log, roots: Sequence[Node], rollout: str | None) -> None:
@@ -127,5 +150,5 @@ def _unknown(state: State, name: str) -> str:
     meant = f" (close to it: {close[0]})" if close else ""
     return (
         f"{name!r} is not an adapter ({say_names(state.registry.adapters)}), not a setting{meant}, "
-        "and not the beginning of a run's or rollout's id (four characters or more)"
+        "and not the beginning of a run's, rollout's or training's id (four characters or more)"
     )

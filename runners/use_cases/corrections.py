@@ -188,7 +188,9 @@ def _check_way(run: TaskRun, way: Way) -> None:
         words = "" if isinstance(way, Actions) else way.text
         check_length("".join([words, *(() if isinstance(way, Answer) else way.actions)]))
     if run.started.is_question and not isinstance(way, Answer):
-        raise NotPossible(f"run {short_id(run.id.hex)} is a question; give the right answer", hint=Hint.GIVE_ANSWER)
+        raise NotPossible(
+            f"run {short_id(run.id.hex)} is a question; only an answer corrects it", hint=Hint.GIVE_ANSWER
+        )
     if not run.started.is_question and isinstance(way, Answer) and not is_reading(run, way.step):
         raise NotPossible(
             f"run {short_id(run.id.hex)} is a task on a page; give the actions that do it", hint=Hint.GIVE_ACTIONS

@@ -12,7 +12,7 @@ from uuid import UUID
 from ...domain.aggregates.base import OWN_NAMES
 from ...domain.aggregates.run import TaskRun
 from ...domain.errors import BadArgument, GrokputerError, Hint, NotFound, NotPossible
-from ...domain.events import AdapterRegistered, TaskStarted
+from ...domain.events import AdapterRegistered, CycleOpened, TaskStarted
 from ...domain.events.base import KEY
 from ...domain.settings.settings import ROLES
 from ...projections.wording.sentences import short_text
@@ -21,6 +21,7 @@ from ..store.log import SHORTEST
 from ..store.port import LARGEST
 
 if TYPE_CHECKING:
+    from ...projections.state.registry import Training
     from ..store.log import Log
 
 
@@ -109,6 +110,17 @@ def adapter_names(log: Log) -> list[str]:
     """The adapters of the log, the oldest first, without its state."""
     found = (recorded.event for recorded in log.read(1, None, (AdapterRegistered.TOPIC,)))
     return [event.adapter for event in found if isinstance(event, AdapterRegistered)]
+
+
+def tell_reason(log: Log, training: Training) -> str:
+    """Why the training waits, was declined or has failed; without such a reason, why it was requested."""
+    if training.reason:
+        return log.say(training.reason)
+    position = None if training.cycle is None else log.position_of(training.cycle)
+    if position is None:
+        return ""
+    opening = log.reveal(log.at(position)).event
+    return opening.reason if isinstance(opening, CycleOpened) else "its ratings fell"
 
 
 def require_role(role: str) -> str:

@@ -97,10 +97,20 @@ def cancel_training(
 
 def export_training(ledger: Ledger, file: Path, training: str | None = None) -> UUID:
     """Write a training that waits to be carried as a file for another machine. Raises as ``export_request`` does."""
-    id = find_training(ledger, training, (TrainingStatus.CARRIED,), "waits to be carried")
+    id = _find_carried(ledger, training)
     with Services(ledger, process_new_events(ledger)) as services:
         export_request(ledger, services, ledger.get(TrainingJob, id), file)
     return id
+
+
+def _find_carried(ledger: Ledger, beginning: str | None) -> UUID:
+    """The training that is meant: without a beginning the one that is prepared, or else the one that is to be."""
+    what = "waits to be carried"
+    statuses: tuple[TrainingStatus, ...] = (TrainingStatus.CARRIED,)
+    trainings = process_new_events(ledger).registry.trainings.values()
+    if not any(training.status in statuses for training in trainings):
+        statuses = (TrainingStatus.REQUESTED, TrainingStatus.DATASET_BUILT)
+    return find_training(ledger, beginning, statuses, what)
 
 
 def import_training(ledger: Ledger, file: Path) -> ImportedTraining:

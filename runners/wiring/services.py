@@ -127,7 +127,10 @@ class Services:
         """
         heard = open_listener(self.state.policy).transcribe(read_url(sound)[1])
         if not (words := heard.text.strip()):
-            raise ModelError(f"the model {self.base_label} takes no sounds, and no words were heard in this one")
+            raise ModelError(
+                f"the model {self.base_label} takes no sounds, and no words were heard in this one; give a recording of "
+                "clear speech, or the task in words"
+            )
         sure = "" if heard.confidence is None else f", with confidence {heard.confidence:.2f}"
         self._say(f'heard{sure}: "{words}"')
         return words

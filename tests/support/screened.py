@@ -30,7 +30,8 @@ class Screened(Environment):
 
     capabilities = frozenset[Capability]()
 
-    def __init__(self) -> None:
+    def __init__(self, asked: str = "Press it.") -> None:
+        self.asked = asked
         self.clicks = 0
 
     def reset(self, task: str, seed: int) -> Page:
@@ -44,13 +45,15 @@ class Screened(Environment):
         return self
 
     def _page(self) -> Page:
-        return Page("Press it.", ("button:Ok[1]",), self.clicks == 2, picture=draw(90), boxes=(BOX,))
+        return Page(self.asked, ("button:Ok[1]",), self.clicks == 2, picture=draw(90), boxes=(BOX,))
 
 
-def play(ledger: Ledger, answers: tuple[str, ...] = ("CLICKbutton:Ok[1]", "nothing")) -> TaskRun:
+def play(
+    ledger: Ledger, answers: tuple[str, ...] = ("CLICKbutton:Ok[1]", "nothing"), asked: str = "Press it."
+) -> TaskRun:
     """A run of two steps on the screen."""
     given = iter(answers)
     model = Answering(lambda: Completion(next(given), 1, 1, 1))
-    run = runner(ledger, model).run(Task("desktop", "press"), Screened(), process_new_events(ledger))
+    run = runner(ledger, model).run(Task("desktop", "press"), Screened(asked), process_new_events(ledger))
     process_new_events(ledger)
     return run

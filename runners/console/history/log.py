@@ -139,6 +139,7 @@ def import_(
     from ...archive.jsonl import import_log
     from ...store.ledger import Ledger
     from ...store.log import adapters_folder
+    from ...use_cases.lookups import adapter_names
 
     with (
         nullcontext(sys.stdin.buffer) if file == "-" else open_plain(Path(file)) as lines,
@@ -148,7 +149,8 @@ def import_(
         log = until_command_ends(Ledger.create(read_place(db)))
         done = import_log(log, lines)
     print_line(f"imported {done.events} events and {done.content} texts into {log.label}")
-    say(f"adapter weights are not part of a log; copy those of the other one to {adapters_folder(log.path)}")
+    if adapter_names(log):
+        say(f"adapter weights are not part of a log; copy those of the other one to {adapters_folder(log.path)}")
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def why(
         str,
         typer.Argument(
             metavar="NAME",
-            help="An adapter, a setting, or the beginning of a run's or rollout's id.",
+            help="An adapter, a setting, or the beginning of a run's, rollout's or training's id.",
             autocompletion=offer_explained,
         ),
     ],
@@ -53,8 +53,9 @@ def why(
     """Explain an adapter, a rollout, a run's adapter or a setting: in one sentence, then in the events that led to it.
 
     Of an adapter: ratings, breach, dataset, training, proof, gate, canary and decision. Of a run: the draw that gave it its
-    adapter. Of a setting: who changed it, when and why. Each line begins with its position in the log. The page adds the
-    ratings, what each look at the canary rested on, and the adapters' descent; it needs no network.
+    adapter. Of a setting: who changed it, when and why. Of a training: the adapter that it made. Each line begins with its
+    position in the log. The page adds the ratings, what each look at the canary rested on, and the adapters' descent; it needs
+    no network.
 
     \b
     Examples:

@@ -104,7 +104,7 @@ def request(
 
 @train.command("list")
 def list_trainings(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
-    """List the trainings, with where each runs and what it waits for.
+    """List the trainings, with where each runs, and why it waits, has failed or was asked for.
 
     \b
     Examples:
@@ -112,11 +112,12 @@ def list_trainings(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
       grokputer train list --json
     """
     from ...store.states import load_state
+    from ...use_cases.lookups import tell_reason
 
     log = open_log(db)
-    rows = [training.to_json() for training in load_state(log).registry.trainings.values()]
+    trainings = load_state(log).registry.trainings.values()
     if as_json:
-        print_json(rows)
+        print_json([training.to_json() for training in trainings])
         return
     columns = (
         "training",
@@ -127,8 +128,7 @@ def list_trainings(db: Db = DEFAULT_DB, as_json: AsJson = False) -> None:
         Column("reason", wraps=24),
     )
     shown = (
-        (row["id"][:8], row["role"], row["status"], row["launcher"] or "-", row["attempts"], log.say(row["reason"]))
-        for row in rows
+        (it.id[:8], it.role, str(it.status), it.launcher or "-", it.attempts, tell_reason(log, it)) for it in trainings
     )
     print_table(columns, shown, "no trainings yet; 'grokputer train' requests one")
 

@@ -134,7 +134,7 @@ def set_setting(
     key = _current(key)
     change = change_setting(open_ledger(db), key, value, reason=reason, actor=name_actor(by))
     is_new = change.position is not None
-    value = say_value(change.new) if isinstance(change.new, str) else change.new
+    value = say_value(change.new) if change.new is None or isinstance(change.new, str) else change.new
     print_line(f"{key} is {value}" if is_new else f"{key} is {value} already; nothing was recorded")
     if change.warning:
         say(f"warning: {change.warning}")

@@ -31,7 +31,8 @@ def measure(png: bytes) -> tuple[int, int]:
     width, height = struct.unpack(">II", png[16:24])
     if not (0 < width <= LONGEST_SIDE and 0 < height <= LONGEST_SIDE) or width * height > MOST_PIXELS:
         raise BadPicture(
-            f"the picture has {width} x {height} pixels; allowed are {MOST_PIXELS}, and {LONGEST_SIDE} on a side"
+            f"the picture has {width} x {height} pixels; allowed are {MOST_PIXELS}, and {LONGEST_SIDE} on a side; "
+            f"{'make it smaller' if width and height else 'save it again'}"
         )
     return width, height
 

@@ -79,15 +79,22 @@ def stack(pictures: Sequence[bytes]) -> bytes:
         width = max(each.width for each in opened)
         height = sum(each.height for each in opened) + GAP * (len(opened) - 1)
         if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:  # known before anything is unpacked
-            raise BadPicture(
-                f"the pictures have {width} x {height} pixels together; {MOST_PIXELS} can be read, and {LONGEST_SIDE} on a side"
-            )
+            raise BadPicture(_too_large(len(opened), width, height))
         whole, y = Image.new("RGB", (width, height), "white"), 0
         for each in opened:
             whole.paste(each.convert("RGB"), (0, y))
             y += each.height + GAP
+    except BadPicture:
+        raise
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
         raise BadPicture(f"the picture cannot be read: {error}; save it again") from None
     file = io.BytesIO()
     whole.save(file, "PNG", compress_level=1)
     return file.getvalue()
+
+
+def _too_large(number: int, width: int, height: int) -> str:
+    """Why pictures of this size together are not read, and what to do."""
+    what, them = ("the picture has", "it") if number == 1 else ("the pictures together have", "them")
+    allowed = f"{MOST_PIXELS} can be read, and {LONGEST_SIDE} on a side"
+    return f"{what} {width} x {height} pixels; {allowed}; make {them} smaller"

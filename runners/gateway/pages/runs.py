@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ....domain.aggregates.run import TaskRun
-from ....domain.events import Screen
+from ....domain.events import Screen, TaskStarted
 from ....domain.page.media import marks_in, shorten_marks
+from ....domain.page.observation import read_task
 from ....domain.page.prompt import OWN_INSTRUCTIONS
 from ....domain.page.tools import show_answer
 from ....domain.rules.rating import ISSUES
@@ -89,6 +91,7 @@ def describe_run(log: Log, story: Story) -> dict[str, Any]:
     return {
         "id": run.id.hex,
         "task": first["task"],
+        "instruction": _find_instruction(started, first["task"], steps),
         "keeps_texts": bool(started.task),
         "inputs": list_media(log, run, started.inputs),
         "is_question": started.is_question,
@@ -116,6 +119,16 @@ def describe_run(log: Log, story: Story) -> dict[str, Any]:
         "ratings": [entry for entry in entries if entry["event"] == "TaskRated"],
         "corrections": [entry for entry in entries if entry["event"] == "TaskCorrected"],
     }
+
+
+def _find_instruction(started: TaskStarted, task: str | None, steps: Sequence[dict[str, Any]]) -> str | None:
+    """The words in which the page asked for a task that has a name, from the first prompt that has them; None for a question,
+    which is its own words, and where nothing keeps them."""
+    if started.is_question:
+        return None
+    prompts = (step["prompt"] for step in steps if step["prompt"] is not None and step["kind"] != StepKind.READ)
+    found = next(filter(None, map(read_task, prompts)), None)
+    return None if found is None or found == task else shorten_marks(found)
 
 
 def _status(run: TaskRun) -> str:

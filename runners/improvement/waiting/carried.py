@@ -27,10 +27,7 @@ def export_request(ledger: Ledger, services: Services, job: TrainingJob, file: P
     from ....adapters.training.job import TrainingJobSpec
 
     if job.over is not None or job.running is None or job.running.launcher != Place.CARRY or job.dataset is None:
-        raise NotPossible(
-            f"training {job.id.hex[:8]} does not wait to be carried; set training.launcher to carry, and a worker prepares it",
-            hint=Hint.RUN_WORKER,
-        )
+        raise _not_waiting(services, job)
     require_new(file)
     folder = training_folder(ledger, services.state.policy, job)
     recipe, base = Recipe.from_json(job.figures), base_at_request(ledger, job)
@@ -60,6 +57,19 @@ def import_result(ledger: Ledger, services: Services, job: TrainingJob, file: Pa
         )
     assert isinstance(done.over, TrainingCompleted)
     return done.over, True
+
+
+def _not_waiting(services: Services, job: TrainingJob) -> NotPossible:
+    """Why the training cannot be carried, and what to do."""
+    name = f"training {job.id.hex[:8]}"
+    if job.over is not None:
+        return NotPossible(f"{name} is over: {job.over.TOPIC}", hint=Hint.SEE_TRAININGS)
+    if services.state.policy.launch(job.role).launcher == Place.CARRY and not job.is_held:
+        return NotPossible(f"{name} is requested, and not prepared yet", hint=Hint.PREPARE_TRAINING)
+    return NotPossible(
+        f"{name} does not wait to be carried; set training.launcher to carry, and a worker prepares it",
+        hint=Hint.RUN_WORKER,
+    )
 
 
 def _repeated(job: TrainingJob, weights: str) -> TrainingCompleted:

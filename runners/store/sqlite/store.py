@@ -47,7 +47,9 @@ class SqliteStore:
         if not self.path.exists():
             raise LogError(f"no log at {self.path}", hint=Hint.MAKE_LOG)
         if self.path.is_dir():
-            raise LogError(f"{self.path} is a folder, not a log", hint=Hint.NAME_LOG)
+            inside = self.path / "events.db"
+            held = f"; a log is in it: {inside}" if inside.is_file() else ""
+            raise LogError(f"{self.path} is a folder, not a log{held}", hint=Hint.NAME_LOG)
         with self.explained(), closing(connect(self.path, "ro")) as connection:
             application_id = connection.execute("PRAGMA application_id").fetchone()[0]
         if application_id != APPLICATION_ID:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import call, count, output, refused
+from command_line import call, count, document, output, refused
 from stores import BOTH, place_in
 
 from grokputer.domain.errors import LogError
@@ -207,6 +207,11 @@ def test_the_command_line_exports_to_a_file_or_a_pipe_and_imports_from_both(log:
     assert "exists already; give another name" in refused("log", "export", file, db=log)
     shown = output("log", "import", file, db=tmp_path / "one.db")
     assert f"imported {count(log)} events and {len(rows(log, 'content'))} texts" in shown
+    told = call("log", "import", file, db=tmp_path / "three.db").stderr
+    assert ("copy those of the other one" in told) == bool(document("adapters", db=log))
+    output("init", db=tmp_path / "empty.db")
+    output("log", "export", tmp_path / "empty.jsonl", db=tmp_path / "empty.db")
+    assert call("log", "import", tmp_path / "empty.jsonl", db=tmp_path / "four.db").stderr == ""
     program = [sys.executable, "-c", "from grokputer.cli import main; main()", "log", "import", "-", "--db"]
     subprocess.run([*program, tmp_path / "two.db"], input=file.read_bytes(), check=True, capture_output=True)
     assert export(tmp_path / "one.db") == export(tmp_path / "two.db") == file.read_bytes()

@@ -11,7 +11,7 @@ import pytest
 
 from grokputer.domain.aggregates.rollout import Rollout
 from grokputer.domain.aggregates.run import TaskRun
-from grokputer.domain.errors import NotFound
+from grokputer.domain.errors import Hint, NotFound
 from grokputer.domain.events import Assignment, TaskStarted
 from grokputer.domain.rules.routing import Route, arm_of, draw
 from grokputer.projections.explain.tree import Node, walk
@@ -315,5 +315,18 @@ def test_an_unknown_name_is_refused_with_what_there_is_and_where_to_look(story: 
 def test_a_beginning_of_several_ids_is_refused_with_the_candidates(story: Story) -> None:
     for last in range(2):
         story.run(id=UUID(f"abcd0000-0000-4000-8000-00000000000{last}"))
-    with pytest.raises(NotFound, match=r"more than one run or rollout begins with 'abcd': .*give more of the id"):
+    with pytest.raises(
+        NotFound, match=r"more than one run, rollout or training begins with 'abcd': .*give more of the id"
+    ):
         why(story, "abcd")
+
+
+def test_a_training_is_explained_by_its_adapter_and_one_without_says_how_it_stands(story: Story) -> None:
+    story.run()
+    story.ask("many new corrections")
+    training = story.training()
+    with pytest.raises(NotFound, match=f"training {training.hex[:8]} is requested and has made no adapter") as refused:
+        why(story, training.hex[:8])
+    assert refused.value.hint is Hint.SEE_TRAININGS
+    story.train(training)
+    assert why(story, training.hex[:8]) == why(story, "lora-v1")

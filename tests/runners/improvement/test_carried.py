@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from command_line import call, output
+from command_line import call, output, refused
 from tiny_base import click_examples, quiet_libraries
 
 from grokputer.adapters.data.examples import write_examples
@@ -74,6 +74,24 @@ def test_a_training_that_is_carried_waits_for_people_and_a_worker_leaves_it_alon
     assert not step(carried, said)
     assert (said, load_state(carried.ledger).registry.trainings[carried.training().hex].status) == ([], "carried")
     assert "which people carry: 'grokputer train export'" in output("status", db=carried.path)
+
+
+def test_a_training_that_is_requested_and_not_prepared_says_what_to_run_first(tmp_path: Path) -> None:
+    story = Story(tmp_path / "events.db")
+    story.set("training.launcher", "carry")
+    story.ask("forty new corrections")
+    name = story.training().hex[:8]
+    line = refused("train", "export", tmp_path / "request.zip", db=story.path)
+    assert line == f"grokputer: training {name} is requested, and not prepared yet; run 'grokputer work --once' first"
+    assert line == refused("train", "export", tmp_path / "request.zip", "--training", name, db=story.path)
+    assert "forty new corrections" in " ".join(output("train", "list", db=story.path).split())
+    story.set("training.launcher", "process")
+    assert "set training.launcher to carry" in refused("train", "export", tmp_path / "request.zip", db=story.path)
+    output("train", "cancel", db=story.path)
+    assert "no training waits to be carried" in refused("train", "export", tmp_path / "request.zip", db=story.path)
+    assert "is over: TrainingFailed" in refused(
+        "train", "export", tmp_path / "request.zip", "--training", name, db=story.path
+    )
 
 
 def test_a_request_is_the_same_file_each_time_and_holds_what_the_log_recorded(carried: Story, tmp_path: Path) -> None:

@@ -161,10 +161,19 @@ def test_the_variable_overrides_the_setting_in_one_process(
 
 @pytest.mark.parametrize(
     "value",
-    ["s3://key:secret@adapters/x", "s3://adapters/x?sig=abc", "https://example.org", "relative", "hf://me", "s3://"],
+    [
+        "s3://key:secret@adapters/x",
+        "s3://adapters/x?sig=abc",
+        "https://example.org",
+        "relative",
+        "hf://me",
+        "s3://",
+        "s3://x/y",
+    ],
 )
 def test_a_setting_with_a_secret_or_of_another_form_is_refused(story: Story, value: str) -> None:
-    assert "registry.url must be" in refused("settings", "set", "registry.url", value, db=story.path)
+    line = refused("settings", "set", "registry.url", value, db=story.path)
+    assert "registry.url must be" in line and "a bucket's or container's name has 3 to 63 small letters" in line
 
 
 def test_a_registry_in_a_file_is_refused_and_a_missing_folder_is_told(story: Story, tmp_path: Path) -> None:

@@ -255,6 +255,9 @@ def test_a_missing_log_a_folder_and_a_foreign_file_are_one_line_each(tmp_path: P
             Ledger.open(path)
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "none.db").exists()
+    Ledger.create(tmp_path / "events.db").close()
+    with pytest.raises(LogError, match=f"{tmp_path} is a folder, not a log; a log is in it: {tmp_path / 'events.db'}"):
+        Ledger.open(tmp_path)
 
 
 def test_a_log_of_a_program_that_kept_no_tree_is_given_one_when_it_is_next_written_to(

@@ -103,7 +103,7 @@ def test_a_page_takes_actions_and_a_question_an_answer(story: Story) -> None:
     with pytest.raises(NotPossible, match="task on a page") as on_a_page:
         corrections.correct(story.ledger, story.run(), corrections.Answer("Paris"), actor="ada")
     assert on_a_page.value.hint is Hint.GIVE_ACTIONS
-    with pytest.raises(NotPossible, match="is a question") as in_words:
+    with pytest.raises(NotPossible, match="is a question; only an answer corrects it") as in_words:
         corrections.correct(story.ledger, ask(story.ledger), corrections.Actions(("CLICKbutton:Ok[1]",)), actor="ada")
     assert in_words.value.hint is Hint.GIVE_ANSWER
 

@@ -138,3 +138,8 @@ def test_the_shell_completes_the_keys_of_settings_and_of_one_role() -> None:
     assert complete("settings", "show", "ab.l") == ["ab.latency_ms"]
     of_role = complete("settings", "set", "ocr.")
     assert "ocr.training.r" in of_role and "ocr.model.revision" not in of_role
+
+
+def test_a_setting_that_is_set_to_no_value_is_said_to_be_unset(log: Path) -> None:
+    output("settings", "set", "run.instructions", "Be brief.", db=log)
+    assert output("settings", "set", "run.instructions", "", db=log).startswith("run.instructions is unset\n")

@@ -67,11 +67,27 @@ def test_the_same_recording_gives_the_same_words_as_bytes_and_as_a_file(
 
 
 def test_silence_has_no_words_and_no_confidence(listener: LocalListener) -> None:
+    assert listener.transcribe(silence()) == Transcript("", 0.0, 1.0)
+
+
+def silence() -> bytes:
+    """A second without a sound."""
     file = io.BytesIO()
     with wave.open(file, "wb") as written:
         written.setparams((1, 2, RATE, 0, "NONE", ""))
         written.writeframes(bytes(2 * RATE))
-    assert listener.transcribe(file.getvalue()) == Transcript("", 0.0, 1.0)
+    return file.getvalue()
+
+
+def test_a_silent_task_says_what_to_give_instead(tmp_path: Path) -> None:
+    ledger = Ledger.create(tmp_path / "events.db")
+    with (
+        Services(ledger, load_state(ledger), lambda line: None) as services,
+        pytest.raises(
+            ModelError, match="no words were heard in this one; give a recording of clear speech, or the task"
+        ),
+    ):
+        services.transcribe(write_url(silence()))
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 48000])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import subprocess
 import sys
@@ -10,12 +11,14 @@ import zlib
 
 import pytest
 from drawn import draw_png
+from PIL import Image
 
 from grokputer.domain.errors import BadPicture
 from grokputer.domain.page.messages import Box
 from grokputer.domain.page.words import Word, lay_out
 from grokputer.runners.environments.senses.picture import LONGEST_SIDE, measure
 from grokputer.runners.environments.senses.reader import Reader
+from grokputer.runners.environments.senses.task_pictures import stack
 
 FORM = [
     (20, 10, "File"),
@@ -125,14 +128,34 @@ def header(width: int, height: int) -> bytes:
         (b"", "no PNG"),
         (b"GIF89a" + bytes(60), "no PNG"),
         (header(40, 40), "damaged"),
-        (header(0, 40), "0 x 40 pixels"),
-        (header(LONGEST_SIDE, LONGEST_SIDE), "64000000|8000 x 8000 pixels; allowed are 16000000"),
+        (header(0, 40), "0 x 40 pixels.*; save it again"),
+        (
+            header(LONGEST_SIDE, LONGEST_SIDE),
+            "8000 x 8000 pixels; allowed are 16000000, and 8000 on a side; make it smaller",
+        ),
         (header(2**31 - 1, 1), "2147483647 x 1 pixels"),
     ],
 )
 def test_what_is_no_picture_or_unpacks_to_too_much_is_refused_in_one_line(picture: bytes, words: str) -> None:
     with pytest.raises(BadPicture, match=words):
         Reader().read(picture)
+
+
+def blank(width: int, height: int) -> bytes:
+    """A whole PNG of this size without a mark on it, a few kilobytes long."""
+    file = io.BytesIO()
+    Image.new("1", (width, height)).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_pictures_of_a_task_that_are_too_large_are_to_be_made_smaller() -> None:
+    with pytest.raises(BadPicture) as one:
+        stack([blank(5000, 4000)])
+    assert str(one.value) == (
+        "the picture has 5000 x 4000 pixels; 16000000 can be read, and 8000 on a side; make it smaller"
+    )
+    with pytest.raises(BadPicture, match=r"the pictures together have 4000 x 8008 pixels; .*; make them smaller"):
+        stack([blank(4000, 4000)] * 2)
 
 
 def test_a_box_outside_the_picture_is_refused_and_one_over_its_edge_is_cut(reader: Reader) -> None:

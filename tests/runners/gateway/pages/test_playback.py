@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
+from gateways import serving
+from page_forms import ask, cookie_of
 from page_visits import Person, visiting
 from screened import BOX, play
 
@@ -108,3 +113,31 @@ def test_each_picture_says_in_words_which_step_it_belongs_to_and_what_is_marked(
     visited.go(visited.path)
     assert visited.value(named) == [marked, marked, "The screen before step 2"]
     assert visited.value("document.querySelector('.player').ariaLabel") == "The run, played back"
+
+
+def test_a_screen_of_any_size_is_shown_in_one_frame(visited: Person) -> None:
+    frame = "document.querySelector('.player div')"
+    height = visited.value(f"{frame}.offsetHeight")
+    assert height == round(visited.value("Math.min(innerHeight * .6, 30 * 16)"))
+    for width, tall in ((255, 191), (1024, 768), (40, 3000)):
+        visited.value(
+            f"(it => {{ it.setAttribute('width', {width}); it.setAttribute('height', {tall}); "
+            f"it.setAttribute('viewBox', '0 0 {width} {tall}') }})({frame}.firstElementChild)"
+        )
+        assert visited.value(f"{frame}.offsetHeight") == height
+        assert visited.value(f"Math.round({frame}.firstElementChild.getBoundingClientRect().height)") == height
+
+
+def test_the_task_is_told_in_the_words_of_its_page_with_its_name_and_seed(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    with closing(Ledger.create(path)) as ledger:
+        run = play(ledger, asked="Press <b>it</b>,\nplease.").id.hex
+    with serving(path, with_api=False) as gateway:
+        cookie = cookie_of(gateway, gateway.key)
+        for address in (f"/runs/{run}", f"/rate/{run}"):
+            page = ask(gateway, "GET", address, {"cookie": cookie}).text
+            [told] = re.findall(r'aria-label="The task">(.*?)</section>', page, re.DOTALL)
+            assert told.startswith("Press &lt;b&gt;it&lt;/b&gt;,\nplease.</div>")
+            assert "press, seed 0" in told
+        shown = json.loads(ask(gateway, "GET", f"/runs/{run}?format=json", {"cookie": cookie}).text)["shown"]
+    assert (shown["task"], shown["instruction"]) == ("press", "Press <b>it</b>,\nplease.")
