@@ -94,7 +94,9 @@ def _newest_like(log: Log, policy: Policy, recipe: Recipe) -> tuple[TrainingComp
             started = before[1]
             adjusted = started.adjusted if isinstance(started, TrainingStarted) else {}
             figures = Recipe.from_json({**requested.recipe, **adjusted})
-            steps = {name: getattr(recipe, name) for name in ("accumulation", "epochs", "learning_rate")}
-            if (requested.base, requested.revision) == base and figures.replace(**steps) == recipe:
+            other = recipe.replace(
+                accumulation=figures.accumulation, epochs=figures.epochs, learning_rate=figures.learning_rate
+            )
+            if (requested.base, requested.revision) == base and figures == other:
                 newest = event, figures
     return newest
