@@ -52,3 +52,11 @@ def test_a_heading_that_comes_twice_has_two_names(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# One\n\n## What it `costs`, exactly?\n\n## One\n\n```sh\n# no heading\n```\n", encoding="utf-8")
     assert anchors(page) == {"one", "what-it-costs-exactly", "one-1"}
+
+
+def test_every_module_that_the_architecture_names_is_there() -> None:
+    modules = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("*/**/*.py") if ".venv" not in path.parts}
+    for page in (ROOT / "ARCHITECTURE.md", ROOT / "docs" / "decisions.md"):
+        for named in re.findall(r"`([\w/]+/\w+\.py)`", page.read_text(encoding="utf-8")):
+            found = [it for it in modules if it == named or it.endswith(f"/{named}")]
+            assert found, f"{page.name} names {named}, which is not there"
