@@ -68,7 +68,8 @@ PYTHON
 
 build() {
     if [ "$BASE" = localhost/debian-python:bookworm ] && ! podman image exists "$BASE"; then
-        debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates bookworm "$work/root" >/dev/null
+        debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates bookworm "$work/root" >"$work/base.log" ||
+            { echo "check: no base image can be made here: $(tail -1 "$work/base.log")" >&2; exit 77; }
         tar -C "$work/root" -c . | podman import - "$BASE" >/dev/null
         rm -rf "$work/root"
     fi
