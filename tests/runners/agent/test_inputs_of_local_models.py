@@ -125,7 +125,7 @@ def test_later_turns_see_the_words_of_an_earlier_sound_which_is_heard_once(tiny_
 
 def test_a_picture_that_unpacks_to_more_than_can_be_read_is_refused_before_it_is_unpacked() -> None:
     wide = draw_png([], (9000, 10))
-    with pytest.raises(BadPicture, match="the picture has 9000 x 10 pixels.*make it smaller"):
+    with pytest.raises(BadPicture, match=r"the picture has 9000 x 10 pixels.*make it smaller"):
         stack([wide])
     assert measure(stack([draw_png([], (30, 20)), _bytes(RED)]))[1] > 20
     with pytest.raises(BadPicture, match="cannot be read"):
