@@ -83,8 +83,8 @@ def serving(folder: Path) -> Iterator[Server]:
         server = Server(folder / "server")
     except subprocess.CalledProcessError:
         sys.exit(
-            f"PostgreSQL cannot start in {folder}: root runs it as the user nobody, who cannot read that folder; give "
-            "another --folder"
+            f"PostgreSQL cannot start in {folder}. As root starts it, it runs as the user 'nobody', who cannot read that "
+            "folder; give another --folder"
         )
     try:
         yield server

@@ -15,11 +15,17 @@ KINDS = {
 }
 """What else a path may lead to, but for folders."""
 
+OPENED = Path("/dev/fd")
+"""Where a process finds the files that it was started with, by their numbers."""
+
 
 def require_plain(path: Path) -> None:
-    """Raise ``OSError`` where the path is missing, or is a pipe, a socket or a device. A folder is left to who opens it."""
+    """Raise ``OSError`` where the path is missing, or is a pipe, a socket or a device. A folder is left to who opens it.
+
+    A pipe that a shell opened for the command, as ``<(...)`` does, has its writer and ends with it.
+    """
     kind = KINDS.get(stat.S_IFMT(path.stat().st_mode))
-    if kind is not None:
+    if kind is not None and not (kind == "pipe" and path.parent == OPENED):
         # An error of the system's form, so that each reader reports it as it reports a missing file.
         raise OSError(errno.ESPIPE, f"a {kind} is no plain file", str(path))
 

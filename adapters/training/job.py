@@ -46,7 +46,7 @@ LOCK = ".lock"
 
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, msgspec.ValidationError)
-"""The errors of a file that is no job or no result, whoever wrote it."""
+"""What reading raises where a file does not hold a job or a result."""
 
 T = TypeVar("T")
 

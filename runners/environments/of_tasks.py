@@ -1,10 +1,11 @@
-"""What environments of prepared tasks have in common: they verify and repeat, each task may have a solution, and each
-parallel episode has a seat."""
+"""What environments of prepared tasks have in common: they verify and repeat, each task may have a solution, which is
+found by the words of what was played, and each parallel episode has a seat."""
 
 from __future__ import annotations
 
 import threading
 import weakref
+from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import count
 from typing import Generic, Protocol, TypeVar
@@ -28,6 +29,32 @@ class NamedTasks(Protocol):
 
 Tasks = TypeVar("Tasks", bound=NamedTasks)
 Playing = TypeVar("Playing")
+
+
+REMEMBERED = 1000
+"""Episodes whose solutions are known at a time; chosen: more than are ever played side by side."""
+
+Known = TypeVar("Known")
+
+
+class Remembered(Generic[Known]):
+    """What does the tasks that were played last, by the task and the words in which it was asked for."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, str], Known] = OrderedDict()
+
+    def add(self, task: str, request: str, known: Known) -> None:
+        """Keep it; beyond ``REMEMBERED`` the oldest is forgotten."""
+        self._known[task, request] = known
+        self._known.move_to_end((task, request))
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+
+    def find(self, task: str, request: str) -> Known:
+        """What was kept. Raises ``ValueError`` where nothing is."""
+        if (task, request) not in self._known:
+            raise ValueError(f"no solution is known of {task}: {request}")
+        return self._known[task, request]
 
 
 class Seats:

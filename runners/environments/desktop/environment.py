@@ -7,7 +7,6 @@ takes as long as that of a program.
 from __future__ import annotations
 
 import weakref
-from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -15,6 +14,7 @@ from ....domain.errors import EnvironmentUnavailable
 from ....domain.events import Capability
 from ....domain.page.messages import Page
 from ....domain.ports import Script
+from ..of_tasks import Remembered
 from .episode import Episode
 from .machine import Machine
 from .options import Options
@@ -25,9 +25,6 @@ from .tasks.instance import Instance
 from .tasks.steps import follow
 
 USUAL = Options()
-
-REMEMBERED = 1000
-"""Episodes whose demonstrations are known at a time, as in the shell."""
 
 KEPT = 4
 """Desktops without an episode that stay up for the next one; chosen."""
@@ -55,7 +52,7 @@ class Desktop(ReadableDesktop):
     def reset(self, task: str, seed: int) -> Page:
         """Start the task. Raises ``UnknownTask``; ``EnvironmentUnavailable`` where no desktop can be started."""
         instance = self._families.find(task).instance(seed)
-        self._shared.remember(task, instance)
+        self._shared.played.add(task, instance.request, instance)
         self._episode = None
         if self._seat is None:
             self._seat = _Seat(self._shared)
@@ -77,7 +74,8 @@ class Desktop(ReadableDesktop):
     def demonstrate(self, task: str) -> Script:
         """The scripted demonstration, step by step. Raises ``UnknownTask``."""
         self._families.find(task)
-        return lambda page, history: follow(self._shared.instance(task, page.task).made.solution, page, history)
+        played = self._shared.played
+        return lambda page, history: follow(played.find(task, page.task).made.solution, page, history)
 
     def beside(self, seat: int) -> Desktop:
         """An environment for a parallel episode, on a desktop of its own; see ``Environment.beside``."""
@@ -104,7 +102,7 @@ class _Shared:
         self._options = options
         self._all: list[Machine] = []
         self._free: list[Machine] = []
-        self._instances: OrderedDict[tuple[str, str], Instance] = OrderedDict()
+        self.played = Remembered[Instance]()
 
     def take(self) -> Machine:
         """A desktop that nothing uses."""
@@ -136,19 +134,6 @@ class _Shared:
             self._all.remove(machine)
         with suppress(EnvironmentUnavailable):
             machine.close()
-
-    def remember(self, task: str, instance: Instance) -> None:
-        """Keep the demonstration of what is played, by the words in which it is asked for."""
-        self._instances[task, instance.request] = instance
-        self._instances.move_to_end((task, instance.request))
-        if len(self._instances) > REMEMBERED:
-            self._instances.popitem(last=False)
-
-    def instance(self, task: str, request: str) -> Instance:
-        """What was played under these words. Raises ``ValueError`` where that is not known."""
-        if (found := self._instances.get((task, request))) is None:
-            raise ValueError(f"no demonstration is known of {task}: {request}")
-        return found
 
     def close(self) -> None:
         self._free.clear()

@@ -7,7 +7,6 @@ whether it is done. The whole is done when the last place is.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -17,15 +16,12 @@ from ....domain.events import Capability
 from ....domain.page.messages import Page
 from ....domain.ports import Environment, PlannedScript, Script
 from ..names import SHELL
-from ..of_tasks import Seats
+from ..of_tasks import Remembered, Seats
 from ..shell.environment import Shell
 from ..shell.family import Families
 from .commands import CommandPart, Joined, name_parts
 from .guide import Asked, Guide, Place, say_done
 from .parts import COUNTS, MOST_ACTS, PartName, drawn_parts, named_parts
-
-REMEMBERED = 1000
-"""Episodes whose parts are known at a time; chosen: more than are ever played side by side."""
 
 SEATS = 10
 """Places that one episode may have side by side; more than the parts of a task."""
@@ -93,7 +89,7 @@ class Long(Environment):
         self._opened = [place.environment.beside(first + number) for number, place in enumerate(places)]
         pages = [there.reset(place.task, place.seed) for there, place in zip(self._opened, places, strict=True)]
         self._asked, self._now = Asked(places, pages), 0
-        self._kept.remember(task, self._asked)
+        self._kept.played.add(task, self._asked.request, self._asked)
         return replace(pages[0], task=self._asked.request)
 
     def act(self, action: str) -> Page:
@@ -112,12 +108,12 @@ class Long(Environment):
     def demonstrate(self, task: str) -> Script:
         """The scripts of all parts, one after the other. Raises ``UnknownTask``."""
         self.check_task(task)
-        return Guide(lambda request: self._kept.find(task, request)).follow
+        return Guide(lambda request: self._kept.played.find(task, request)).follow
 
     def demonstrate_plan(self, task: str) -> PlannedScript:
         """A goal for each part, and the parts' scripts. Raises ``UnknownTask``."""
         self.check_task(task)
-        return Guide(lambda request: self._kept.find(task, request))
+        return Guide(lambda request: self._kept.played.find(task, request))
 
     def beside(self, seat: int) -> Long:
         """Another episode with places of its own; see ``Environment.beside``."""
@@ -165,20 +161,7 @@ class _Kept:
     def __init__(self, shell: Shell) -> None:
         self.shell, self.seats = shell, Seats()
         self.others: dict[str, Environment] = {}
-        self._asked: OrderedDict[tuple[str, str], Asked] = OrderedDict()
-
-    def remember(self, task: str, asked: Asked) -> None:
-        """Keep what was asked for, by its words."""
-        self._asked[task, asked.request] = asked
-        self._asked.move_to_end((task, asked.request))
-        if len(self._asked) > REMEMBERED:
-            self._asked.popitem(last=False)
-
-    def find(self, task: str, request: str) -> Asked:
-        """What was asked for with these words. Raises ``ValueError`` where it is not known."""
-        if (task, request) not in self._asked:
-            raise ValueError(f"no parts are known of {task}: {request}")
-        return self._asked[task, request]
+        self.played = Remembered[Asked]()
 
     def close(self) -> None:
         """Close the environments of all places."""

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import shlex
 import weakref
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ....domain.page.action import COMMAND_VERBS, parse_action, write_command
 from ....domain.page.messages import Page
 from ....domain.ports import Script
-from ..of_tasks import OfTasks
+from ..of_tasks import OfTasks, Remembered
 from ..sandbox.choice import find_sandbox
 from ..sandbox.command import Limits, Outcome, Sandbox
 from ..sandbox.room import Room
@@ -23,9 +22,6 @@ from ..sandbox.usage import over_folder
 from .instance import Command, Instance, Moment, Tasks
 from .layout import entries_of
 from .page import draw_page, readable_output
-
-REMEMBERED = 1000
-"""Episodes whose solutions are known at a time; chosen: more than are ever played side by side."""
 
 LONGEST_COMMAND = 8000
 """Characters of a command; chosen: a system takes a hundred thousand."""
@@ -45,7 +41,7 @@ class Shell(OfTasks[Tasks, "_Episode"]):
         self._episode = None  # its folder goes with it
         room = self._shared.room()
         room.lay_out(entries_of(instance.files), instance.changed)
-        self._shared.remember(task, instance)
+        self._shared.solutions.add(task, instance.request, instance.solution)
         self._episode = _Episode(instance, room, self._find())
         return self._episode.page
 
@@ -56,7 +52,8 @@ class Shell(OfTasks[Tasks, "_Episode"]):
     def demonstrate(self, task: str) -> Script:
         """The solution, command by command. Raises ``UnknownTask`` for a task without one."""
         self._require_solution(task)
-        return lambda page, history: write_command(next_command(self._shared.solution(task, page.task), page, history))
+        known = self._shared.solutions
+        return lambda page, history: write_command(next_command(known.find(task, page.task), page, history))
 
     def beside(self, seat: int) -> Shell:
         """Another episode, in a folder of its own; see ``Environment.beside``."""
@@ -75,26 +72,13 @@ class _Shared:
 
     def __init__(self) -> None:
         self._rooms = weakref.WeakSet[Room]()
-        self._solutions: OrderedDict[tuple[str, str], tuple[Command, ...]] = OrderedDict()
+        self.solutions = Remembered[tuple[Command, ...]]()
 
     def room(self) -> Room:
         """A fresh room, which goes with its episode."""
         room = Room()
         self._rooms.add(room)
         return room
-
-    def remember(self, task: str, instance: Instance) -> None:
-        """Keep the solution of what is played, by the words in which it is asked for."""
-        self._solutions[task, instance.request] = instance.solution
-        self._solutions.move_to_end((task, instance.request))
-        if len(self._solutions) > REMEMBERED:
-            self._solutions.popitem(last=False)
-
-    def solution(self, task: str, request: str) -> tuple[Command, ...]:
-        """The commands that do what was asked for. Raises ``ValueError`` where they are not known."""
-        if not (found := self._solutions.get((task, request))):
-            raise ValueError(f"no solution is known of {task}: {request}")
-        return found
 
     def close(self) -> None:
         for room in list(self._rooms):

@@ -6,7 +6,6 @@ with ``DONE``.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Self
 
@@ -15,7 +14,7 @@ from ....domain.events import Capability
 from ....domain.page.messages import Box, Page
 from ....domain.page.words import Word
 from ....domain.ports import Script
-from ..of_tasks import OfTasks
+from ..of_tasks import OfTasks, Remembered
 from ..senses.reader import shared_reader
 from .browser.browsing import Browsing
 from .browser.connection import CommandFailed, NoAnswer
@@ -23,9 +22,6 @@ from .episode import Episode
 from .instance import Instance, Tasks, follow
 from .page.lines import clean
 from .words import AnyPage
-
-REMEMBERED = 1000
-"""Episodes whose solutions are known at a time, as in the shell."""
 
 
 class Web(OfTasks[Tasks, Episode]):
@@ -35,16 +31,13 @@ class Web(OfTasks[Tasks, Episode]):
         super().__init__(tasks)
         self._browsing = Browsing(is_headed=is_headed)
         self._taken: int | None = None
-        self._solutions: OrderedDict[tuple[str, str], tuple[str, ...]] = OrderedDict()
-        """What is played, by task and request; those beside this one have the same."""
+        self._solutions = Remembered[tuple[str, ...]]()
+        """Those beside this one have the same."""
 
     def reset(self, task: str, seed: int) -> Page:
         """Open the task's page in a new profile. Raises ``UnknownTask``; ``EnvironmentUnavailable`` where it does not open."""
         instance = self._tasks.make(task, seed, self._seat)
-        self._solutions[task, instance.request] = instance.solution
-        self._solutions.move_to_end((task, instance.request))
-        if len(self._solutions) > REMEMBERED:
-            self._solutions.popitem(last=False)
+        self._solutions.add(task, instance.request, instance.solution)
         return self._begin(instance)
 
     @property
@@ -87,13 +80,7 @@ class Web(OfTasks[Tasks, Episode]):
     def demonstrate(self, task: str) -> Script:
         """The solution, move by move. Raises ``UnknownTask`` for a task without one."""
         self._require_solution(task)
-
-        def decide(page: Page, history: Sequence[str]) -> str:
-            if (solution := self._solutions.get((task, page.task))) is None:
-                raise ValueError(f"no solution is known of {task}: {page.task}")
-            return follow(solution, page, len(history))
-
-        return decide
+        return lambda page, history: follow(self._solutions.find(task, page.task), page, len(history))
 
     def beside(self, seat: int) -> Web:
         """An environment for a parallel episode in the same browser; see ``Environment.beside``."""

@@ -61,6 +61,18 @@ def test_a_pipe_is_refused_in_one_line_and_not_waited_for(tmp_path: Path, db: Pa
     assert str(pipe) in line and "a pipe is no plain file" in line
 
 
+def test_a_pipe_that_a_shell_has_opened_for_the_command_is_read(tmp_path: Path, db: Path) -> None:
+    """As ``log import <(grokputer log export)`` gives it."""
+    output("settings", "set", "run.max_steps", "7", db=db)
+    exported = tmp_path / "log.jsonl"
+    output("log", "export", exported, db=db)
+    end, begin = os.pipe()
+    os.write(begin, exported.read_bytes())
+    os.close(begin)
+    assert "imported 1 events" in output("log", "import", f"/dev/fd/{end}", db=tmp_path / "new.db")
+    os.close(end)
+
+
 def test_a_socket_and_a_device_are_refused_too(tmp_path: Path, db: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "socket"))
