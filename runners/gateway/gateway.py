@@ -132,16 +132,17 @@ class Gateway:
     async def require_readable(self, asked: ChatRequest) -> None:
         """Raise ``BadRequest`` for a picture or sound that nothing can decode, and where the model of this process is not shown
         all that is asked; what else an endpoint takes, it decides itself."""
-        if asked.media:
-            await asyncio.to_thread(_check_media, asked.media)
         state = self.owner.state
-        if self._local is None or state is None or state.policy.model.backend in ELSEWHERE:
+        local = None if state is None or state.policy.model.backend in ELSEWHERE else self._local
+        if asked.media:
+            await asyncio.to_thread(_check_media, asked.media, takes_other_forms=local is None)
+        if local is None:
             return
         if asked.choices > 1:
             raise BadRequest(f"n is {asked.choices}; a model of this process gives one answer", "n")
         if asked.has_other_tools:
             raise BadRequest("a model of this process calls functions alone: tools of type function", "tools")
-        if problem := await self._local.complain_of(asked):
+        if problem := await local.complain_of(asked):
             raise BadRequest(problem, "messages")
 
     def pinned_for(self, request: web.Request) -> ProcessPin | None:
@@ -196,14 +197,17 @@ async def _hide_server(request: web.Request, response: web.StreamResponse) -> No
     response.headers["server"] = "grokputer"
 
 
-def _check_media(media: Mapping[str, str]) -> None:
-    """Raise ``BadRequest`` for the first of the ``data:`` URLs with a picture or sound that cannot be decoded."""
+def _check_media(media: Mapping[str, str], *, takes_other_forms: bool) -> None:
+    """Raise ``BadRequest`` for the first of the ``data:`` URLs with a picture or sound that cannot be decoded.
+
+    URLs in other forms pass where a model ``takes_other_forms``, as an endpoint may.
+    """
     for url in media.values():
+        data = None
         try:
             data = read_url(url)[1]
-        except BadMedia:
-            continue  # in another form, which an endpoint may take
-        try:
             check_media(data)
         except BadMedia as error:
+            if data is None and takes_other_forms:
+                continue
             raise BadRequest(f"messages has a picture or sound that cannot be read: {error}", "messages") from None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ....adapters.serving.reply import Reply
 from ....domain.errors import DamagedWeights, EnvironmentUnavailable, GrokputerError, NotServed, UnknownAdapter
-from ....domain.page.media import IMAGE, BadMedia, complain_of_untaken, kinds_of, read_url
+from ....domain.page.media import IMAGE, BadMedia, complain_of_untaken, kinds_of
 from ....domain.page.messages import Completion, Request
 from ....domain.ports import complete, takes_of
 from ....domain.vocabulary import Backend, FailureReason
@@ -86,8 +86,6 @@ class LocalUpstream:
         Raises ``GrokputerError`` where there is no model.
         """
         try:
-            for url in asked.media.values():
-                read_url(url)
             kinds = kinds_of(asked.media)
         except BadMedia as error:
             return f"messages has a picture or sound that cannot be read: {error}"
