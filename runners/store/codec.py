@@ -10,7 +10,7 @@ from dataclasses import fields
 from datetime import datetime
 from functools import lru_cache
 from operator import attrgetter
-from typing import Annotated, Any, NamedTuple, TypedDict, get_type_hints
+from typing import Annotated, Any, NamedTuple, TypedDict, get_args, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -154,7 +154,8 @@ def encode(event: Event) -> bytes:
 
 def check_numbers(event: Event) -> None:
     """Raise ``LogError`` for a whole number that a database has no room for: the SQL tables could not hold the event."""
-    for name, value in vars(event).items():
+    for name in (_FORMS.get(event.TOPIC) or _make_form(event.TOPIC)).numbers:
+        value = getattr(event, name)
         for number in value.values() if isinstance(value, dict) else (value,):
             if isinstance(number, int) and not -LARGEST <= number <= LARGEST:
                 raise LogError(
@@ -252,14 +253,21 @@ class _Form(NamedTuple):
     version: int
     names: tuple[str, ...]
     """Its own fields, in stored order; aggregate and version are columns."""
+    numbers: tuple[str, ...]
+    """Those that may have whole numbers."""
     values: Callable[[Event], tuple[Any, ...]]
-    """The values of those fields."""
+    """The values of all those fields."""
     read: Callable[[bytes], dict[str, Any]]
     """From a stored state to its checked fields by name, and ``v``."""
 
 
 _FORMS: dict[str, _Form] = {}
 _id = lru_cache(4096)(UUID)  # The events of a run are mostly adjacent.
+
+
+def _has_number(hint: Any) -> bool:
+    """Whether a field of this type may have a whole number, itself or among the values of a dict."""
+    return hint in (int, Any) or any(map(_has_number, get_args(hint)))
 
 
 def _make_form(topic: str) -> _Form:
@@ -272,5 +280,6 @@ def _make_form(topic: str) -> _Form:
     names = tuple(field.name for field in fields(kind) if field.name not in ("originator_id", "originator_version"))
     state = TypedDict("state", {**{name: hints[name] for name in names}, "v": int})  # type: ignore[misc]
     read: Callable[[bytes], Any] = msgspec.json.Decoder(state).decode
-    form = _FORMS[topic] = _Form(kind, kind.VERSION, names, attrgetter(*names), read)
+    numbers = tuple(name for name in names if _has_number(hints[name]))
+    form = _FORMS[topic] = _Form(kind, kind.VERSION, names, numbers, attrgetter(*names), read)
     return form
