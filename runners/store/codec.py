@@ -155,7 +155,7 @@ def encode(event: Event) -> bytes:
 def check_numbers(event: Event) -> None:
     """Raise ``LogError`` for a whole number that a database has no room for: the SQL tables could not hold the event."""
     for name in (_FORMS.get(event.TOPIC) or _make_form(event.TOPIC)).numbers:
-        value = getattr(event, name)
+        value = vars(event)[name]
         for number in value.values() if isinstance(value, dict) else (value,):
             if isinstance(number, int) and not -LARGEST <= number <= LARGEST:
                 raise LogError(
